@@ -1,0 +1,54 @@
+# The two functions that every room's build file is written with.
+
+set(MCV_ROOM_ORDER base formats spec kernels model engine apps)
+
+add_library(mcv_flags INTERFACE)
+target_include_directories(mcv_flags INTERFACE "${PROJECT_SOURCE_DIR}/src")
+target_compile_options(mcv_flags INTERFACE -Wall -Wextra -Werror)
+# The numbers must be the same on every build: no contraction of a*b+c behind the kernels' back.
+target_compile_options(mcv_flags INTERFACE -ffp-contract=off)
+if(MCV_SANITIZE)
+  target_compile_options(mcv_flags INTERFACE -fsanitize=${MCV_SANITIZE} -fno-omit-frame-pointer
+                                             -fno-sanitize-recover=all)
+  target_link_options(mcv_flags INTERFACE -fsanitize=${MCV_SANITIZE})
+endif()
+if(MCV_FUZZ)
+  target_compile_options(mcv_flags INTERFACE -fsanitize=fuzzer-no-link)
+endif()
+
+# mcv_room(name DEPENDS lower-rooms... SOURCES files... [LINK libraries...] [PRIVATE_LINK libraries...])
+# Makes the static library mcv_<name>. Stops the configure step on an upward dependency.
+function(mcv_room name)
+  cmake_parse_arguments(ROOM "" "" "DEPENDS;SOURCES;LINK;PRIVATE_LINK" ${ARGN})
+  list(FIND MCV_ROOM_ORDER ${name} own_index)
+  add_library(mcv_${name} STATIC ${ROOM_SOURCES})
+  target_link_libraries(mcv_${name} PUBLIC mcv_flags ${ROOM_LINK} PRIVATE ${ROOM_PRIVATE_LINK})
+  foreach(lower ${ROOM_DEPENDS})
+    list(FIND MCV_ROOM_ORDER ${lower} lower_index)
+    if(lower_index GREATER_EQUAL own_index)
+      message(FATAL_ERROR "room ${name} may not depend on ${lower}: the order is ${MCV_ROOM_ORDER}")
+    endif()
+    target_link_libraries(mcv_${name} PUBLIC mcv_${lower})
+  endforeach()
+endfunction()
+
+# mcv_test(name LABELS labels... LINK libraries... SOURCES files...)
+# One GoogleTest program. Labels: fast (default), model, slow, trainer, per_target.
+function(mcv_test name)
+  if(NOT MCV_TESTS)
+    return()
+  endif()
+  cmake_parse_arguments(TEST "" "" "LABELS;LINK;SOURCES" ${ARGN})
+  find_package(GTest REQUIRED)
+  add_executable(${name} ${TEST_SOURCES})
+  target_link_libraries(${name} PRIVATE mcv_flags ${TEST_LINK} GTest::gmock GTest::gtest_main)
+  target_compile_definitions(${name} PRIVATE
+    MCV_SHARED_GOLDENS="${MCV_SHARED_GOLDENS}" MCV_TESTDATA="${PROJECT_SOURCE_DIR}/testdata"
+    MCV_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/tests")
+  add_test(NAME ${name} COMMAND ${name})
+  if(NOT TEST_LABELS)
+    set(TEST_LABELS fast)
+  endif()
+  set_tests_properties(${name} PROPERTIES LABELS "${TEST_LABELS}" TIMEOUT 600)
+endfunction()

@@ -1,0 +1,51 @@
+// One training example: a picture, what a person could ask about it, and what is true.
+//
+// Samples are pure functions of (seed, index): no state travels between them, so any worker can draw any
+// sample, a run can resume at an index, and an evaluation can be repeated bit for bit.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace mcv::trainer {
+
+// Which pictures a sample may be made of. Nothing of a held-out split is ever seen in kTrain.
+enum class Split {
+  kTrain,    // layouts, sizes, backgrounds, words and fonts of the training set
+  kHeldOut,  // words, fonts, scene layouts, sizes and backgrounds never trained on
+  kHarder,   // held-out scenes drawn in another emoji design
+};
+
+enum class SampleKind { kScene, kWord, kLine };
+
+enum class QuestionType { kName, kCount, kColour, kPosition, kYesNo, kRead, kDescribe, kNumTypes };
+
+// 8-bit RGB, rows top to bottom, no padding: rgb.size() == width * height * 3.
+struct Picture {
+  int width = 0;
+  int height = 0;
+  std::vector<uint8_t> rgb;
+};
+
+struct Turn {
+  QuestionType type = QuestionType::kName;
+  std::string question;
+  std::string answer;
+};
+
+// The picture's width and height are multiples of 14, so it needs no resize before the encoder.
+struct Sample {
+  SampleKind kind = SampleKind::kScene;
+  Picture picture;
+  std::vector<Turn> turns;
+  // Dense label under each 14x14 patch, row-major; -1 where a patch shows nothing or is ambiguous.
+  // Scenes: the index of the thing. Words and lines: num_things + the character's index in the alphabet.
+  std::vector<int32_t> patch_labels;
+  // Scene level truth for the auxiliary losses: the things shown (sorted, unique); empty for text.
+  std::vector<int32_t> things;
+  // Words and lines: the printed text.
+  std::string text;
+};
+
+}  // namespace mcv::trainer
