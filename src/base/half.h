@@ -36,7 +36,8 @@ inline uint16_t FloatToHalf(float value) {
   if (magnitude > 0x7f800000u) return sign | 0x7e00u;
   if (magnitude >= 0x47800000u) return sign | 0x7c00u;  // >= 65536
   if (magnitude < 0x38800000u) {                        // below the smallest normal half
-    // Adding 0.5 lines the value's 2^-24 unit up with the last mantissa bit; the adder rounds to even.
+    // Adding 0.5 lines the value's 2^-24 unit up with the last mantissa bit; the adder rounds to
+    // even.
     const float shifted = std::bit_cast<float>(magnitude) + 0.5f;
     return static_cast<uint16_t>(sign | (std::bit_cast<uint32_t>(shifted) - 0x3f000000u));
   }

@@ -25,7 +25,8 @@ class RandomStream {
   // Uniform in [0, 1), 53 bits.
   double NextDouble() { return static_cast<double>(NextBits() >> 11) * 0x1p-53; }
   double Uniform(double low, double high) { return low + (high - low) * NextDouble(); }
-  // Uniform in [0, bound), bound > 0; the bias of the multiply-shift is below 2^-32 for small bounds.
+  // Uniform in [0, bound), bound > 0; the bias of the multiply-shift is below 2^-32 for small
+  // bounds.
   uint32_t Below(uint32_t bound) {
     return static_cast<uint32_t>(((NextBits() >> 32) * uint64_t{bound}) >> 32);
   }

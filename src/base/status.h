@@ -1,7 +1,8 @@
 // Status and Result: how every border of this library answers for what the outside world did.
 //
-// A Status says what was expected, what came, where, and what to do about it. The library never prints,
-// exits or throws across a room's border. MCV_CHECK is for mistakes that only our own code can make.
+// A Status says what was expected, what came, where, and what to do about it. The library never
+// prints, exits or throws across a room's border. MCV_CHECK is for mistakes that only our own code
+// can make.
 #pragma once
 
 #include <cstdint>
@@ -16,15 +17,15 @@ namespace mcv {
 
 enum class StatusCode : uint8_t {
   kOk,
-  kInvalidArgument,     // the caller or the user asked for something that cannot be
-  kNotFound,            // a file, key or tensor is not there
-  kCorrupt,             // data breaks its own format
-  kUnsupported,         // well formed, but not something this program handles
-  kResourceExhausted,   // a limit, memory or disk would be exceeded
-  kContextFull,         // the conversation does not fit into the context any more
-  kCancelled,           // the caller asked to stop
-  kIo,                  // the operating system refused
-  kInternal,            // our own mistake, noticed in time
+  kInvalidArgument,    // the caller or the user asked for something that cannot be
+  kNotFound,           // a file, key or tensor is not there
+  kCorrupt,            // data breaks its own format
+  kUnsupported,        // well formed, but not something this program handles
+  kResourceExhausted,  // a limit, memory or disk would be exceeded
+  kContextFull,        // the conversation does not fit into the context any more
+  kCancelled,          // the caller asked to stop
+  kIo,                 // the operating system refused
+  kInternal,           // our own mistake, noticed in time
 };
 
 const char* StatusCodeName(StatusCode code);
@@ -77,8 +78,8 @@ Status Internal(std::string message);
 template <typename T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : value_(std::move(value)) {}             // NOLINT: implicit by design
-  Result(Status status) : status_(std::move(status)) {      // NOLINT: implicit by design
+  Result(T value) : value_(std::move(value)) {}         // NOLINT: implicit by design
+  Result(Status status) : status_(std::move(status)) {  // NOLINT: implicit by design
     MCV_CHECK(!status_.ok());
   }
 
@@ -108,10 +109,10 @@ class [[nodiscard]] Result {
 };
 
 // Leaves the function with the status if it is not OK.
-#define MCV_RETURN_IF_ERROR(expression)                     \
-  do {                                                      \
-    ::mcv::Status mcv_status_ = (expression);               \
-    if (!mcv_status_.ok()) return mcv_status_;              \
+#define MCV_RETURN_IF_ERROR(expression)        \
+  do {                                         \
+    ::mcv::Status mcv_status_ = (expression);  \
+    if (!mcv_status_.ok()) return mcv_status_; \
   } while (false)
 
 #define MCV_CONCAT_INNER_(a, b) a##b

@@ -1,0 +1,80 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "base/file_writer.h"
+#include "base/mapped_file.h"
+
+namespace mcv {
+namespace {
+
+namespace fs = std::filesystem;
+
+class FileTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    folder_ = fs::path(::testing::TempDir()) / ("file_test_" + std::to_string(::getpid()));
+    fs::create_directories(folder_);
+  }
+  void TearDown() override { fs::remove_all(folder_); }
+  std::string Path(const std::string& name) { return (folder_ / name).string(); }
+  size_t FilesInFolder() {
+    return static_cast<size_t>(std::distance(fs::directory_iterator(folder_), {}));
+  }
+  fs::path folder_;
+};
+
+TEST_F(FileTest, WritesThenMaps) {
+  ASSERT_TRUE(WriteFile(Path("a"), "hello").ok());
+  auto file = MappedFile::Open(Path("a"));
+  ASSERT_TRUE(file.ok());
+  EXPECT_EQ(file->data().size(), 5u);
+  EXPECT_EQ(static_cast<char>(file->data()[1]), 'e');
+  EXPECT_EQ(*ReadFile(Path("a"), 5), "hello");
+  EXPECT_EQ(ReadFile(Path("a"), 4).status().code(), StatusCode::kResourceExhausted);
+}
+
+TEST_F(FileTest, NamesWhatIsWrong) {
+  EXPECT_EQ(MappedFile::Open(Path("none")).status().code(), StatusCode::kNotFound);
+  EXPECT_THAT(MappedFile::Open(folder_.string()).status().message().find("is a folder"),
+              ::testing::Ne(std::string::npos));
+  std::ofstream(Path("empty"));
+  EXPECT_EQ(MappedFile::Open(Path("empty")).status().code(), StatusCode::kCorrupt);
+}
+
+TEST_F(FileTest, NothingHalfWrittenStays) {
+  {
+    auto writer = FileWriter::Create(Path("b"));
+    ASSERT_TRUE(writer.ok());
+    ASSERT_TRUE(writer->Write(std::string(3 << 20, 'x')).ok());
+  }
+  EXPECT_EQ(FilesInFolder(), 0u);
+  EXPECT_FALSE(FileWriter::Create(Path("no/such/folder/b")).ok());
+}
+
+TEST_F(FileTest, FullDiskIsReported) {
+  if (!fs::exists("/dev/full")) GTEST_SKIP() << "no /dev/full here";
+  // A symlink makes the writer's partial file land on the full device.
+  const std::string target = Path("c");
+  fs::create_symlink("/dev/full", target + ".partial-" + std::to_string(::getpid()));
+  const Status status = WriteFile(target, "data");
+  EXPECT_EQ(status.code(), StatusCode::kIo);
+  EXPECT_NE(status.message().find("No space left"), std::string::npos) << status.message();
+  EXPECT_EQ(FilesInFolder(), 0u);
+}
+
+TEST_F(FileTest, PadsToAlignment) {
+  auto writer = FileWriter::Create(Path("d"));
+  ASSERT_TRUE(writer.ok());
+  ASSERT_TRUE(writer->Write("abc").ok());
+  ASSERT_TRUE(writer->PadTo(32).ok());
+  EXPECT_EQ(writer->bytes_written(), 32u);
+  ASSERT_TRUE(writer->Commit().ok());
+  EXPECT_EQ(fs::file_size(Path("d")), 32u);
+}
+
+}  // namespace
+}  // namespace mcv

@@ -1,0 +1,123 @@
+#include "base/mapped_file.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+namespace mcv {
+namespace {
+
+// A descriptor that closes itself.
+class Descriptor {
+ public:
+  explicit Descriptor(int fd) : fd_(fd) {}
+  ~Descriptor() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  int get() const { return fd_; }
+
+ private:
+  int fd_;
+};
+
+Status SystemError(const std::string& path, const std::string& what) {
+  const int error = errno;
+  const std::string text = path + ": " + what + ": " + std::strerror(error);
+  if (error == ENOENT || error == ENOTDIR) return NotFound(text);
+  return IoError(text);
+}
+
+// The size of an open regular file, or why it is not one.
+Result<size_t> RegularFileSize(int fd, const std::string& path) {
+  struct stat info {};
+  if (::fstat(fd, &info) != 0) return SystemError(path, "cannot read its size");
+  if (S_ISDIR(info.st_mode)) return InvalidArgument(path + ": is a folder, expected a file");
+  if (!S_ISREG(info.st_mode)) return InvalidArgument(path + ": is not a regular file");
+  return static_cast<size_t>(info.st_size);
+}
+
+}  // namespace
+
+Result<MappedFile> MappedFile::Open(const std::string& path) {
+  Descriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (fd.get() < 0) return SystemError(path, "cannot open");
+  MCV_ASSIGN_OR_RETURN(const size_t size, RegularFileSize(fd.get(), path));
+  if (size == 0) return Corrupt(path + ": the file is empty");
+  void* address = ::mmap(nullptr, size, PROT_READ, MAP_SHARED, fd.get(), 0);
+  if (address == MAP_FAILED) return SystemError(path, "cannot map");
+  MappedFile file;
+  file.data_ = static_cast<const std::byte*>(address);
+  file.size_ = size;
+  file.path_ = path;
+  return file;
+}
+
+MappedFile::MappedFile(MappedFile&& other) noexcept { *this = std::move(other); }
+
+MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
+  std::swap(data_, other.data_);
+  std::swap(size_, other.size_);
+  std::swap(path_, other.path_);
+  return *this;
+}
+
+MappedFile::~MappedFile() {
+  if (data_ != nullptr) ::munmap(const_cast<std::byte*>(data_), size_);
+}
+
+namespace {
+
+// madvise wants whole pages: inner = pages fully inside the range, outer = pages it touches.
+void Advise(std::span<const std::byte> range, bool inner, int advice) {
+  const auto page = static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE));
+  auto begin = reinterpret_cast<uintptr_t>(range.data());
+  uintptr_t end = begin + range.size();
+  if (inner) {
+    begin = (begin + page - 1) / page * page;
+    end = end / page * page;
+  } else {
+    begin = begin / page * page;
+    end = (end + page - 1) / page * page;
+  }
+  if (begin < end) ::madvise(reinterpret_cast<void*>(begin), end - begin, advice);
+}
+
+}  // namespace
+
+void MappedFile::WillNeed(std::span<const std::byte> range) const {
+  Advise(range, /*inner=*/false, MADV_WILLNEED);
+}
+
+void MappedFile::Drop(std::span<const std::byte> range) const {
+  Advise(range, /*inner=*/true, MADV_DONTNEED);
+}
+
+Result<std::string> ReadFile(const std::string& path, size_t max_bytes) {
+  Descriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (fd.get() < 0) return SystemError(path, "cannot open");
+  MCV_ASSIGN_OR_RETURN(const size_t size, RegularFileSize(fd.get(), path));
+  if (size > max_bytes) {
+    return ResourceExhausted(path + ": has " + std::to_string(size) + " bytes, the limit is " +
+                             std::to_string(max_bytes));
+  }
+  std::string text(size, '\0');
+  size_t done = 0;
+  while (done < size) {
+    const ssize_t got = ::read(fd.get(), text.data() + done, size - done);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return SystemError(path, "cannot read");
+    if (got == 0) break;  // the file shrank while it was read
+    done += static_cast<size_t>(got);
+  }
+  text.resize(done);
+  return text;
+}
+
+}  // namespace mcv

@@ -1,0 +1,43 @@
+// Read-only mapped files: weights stay in the file's own pages and are never copied.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <string>
+
+#include "base/status.h"
+
+namespace mcv {
+
+// Owns one read-only mapping. Moveable; spans into data() live as long as the object.
+class MappedFile {
+ public:
+  // Maps the whole regular file. Errors name the path and the reason (missing, a folder, no
+  // permission, empty). The size is taken from the open descriptor, so the mapping never extends
+  // past the end.
+  static Result<MappedFile> Open(const std::string& path);
+
+  MappedFile() = default;
+  MappedFile(MappedFile&& other) noexcept;
+  MappedFile& operator=(MappedFile&& other) noexcept;
+  ~MappedFile();
+
+  std::span<const std::byte> data() const { return {data_, size_}; }
+  const std::string& path() const { return path_; }
+
+  // Hints for the kernel; they change residency, never contents.
+  // Reads the range ahead (asynchronously).
+  void WillNeed(std::span<const std::byte> range) const;
+  // Gives the range's resident pages back; they come again from the file when touched.
+  void Drop(std::span<const std::byte> range) const;
+
+ private:
+  const std::byte* data_ = nullptr;
+  size_t size_ = 0;
+  std::string path_;
+};
+
+// Reads a whole small file, refusing more than max_bytes before allocating.
+Result<std::string> ReadFile(const std::string& path, size_t max_bytes);
+
+}  // namespace mcv
