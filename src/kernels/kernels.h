@@ -1,0 +1,148 @@
+// The one header through which other rooms compute. Operations on whole matrices; threads, blocking
+// and the instruction set are this room's business.
+//
+// Conventions: matrices are row-major fp32 views; a weight is [outputs, inputs] in the file's own
+// layout, so y = x * W^T. Every operation is deterministic and its result does not depend on the
+// thread count.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/status.h"
+#include "base/thread_pool.h"
+#include "base/trace.h"
+#include "formats/dtype.h"
+
+namespace mcv {
+
+// Does not own. rows x cols floats, consecutive rows `stride` elements apart (stride >= cols).
+template <typename T>
+struct MatViewT {
+  T* data = nullptr;
+  int64_t rows = 0;
+  int64_t cols = 0;
+  int64_t stride = 0;
+  MatViewT() = default;
+  MatViewT(T* d, int64_t r, int64_t c) : data(d), rows(r), cols(c), stride(c) {}
+  MatViewT(T* d, int64_t r, int64_t c, int64_t s) : data(d), rows(r), cols(c), stride(s) {}
+  operator MatViewT<const T>() const { return {data, rows, cols, stride}; }  // NOLINT
+  T* Row(int64_t r) const { return data + r * stride; }
+  MatViewT Rows(int64_t begin, int64_t count) const { return {Row(begin), count, cols, stride}; }
+  MatViewT Cols(int64_t begin, int64_t count) const { return {data + begin, rows, count, stride}; }
+};
+using MatView = MatViewT<float>;
+using ConstMatView = MatViewT<const float>;
+
+// A weight as it lies in the mapped file: `rows` outputs, each RowBytes(type, cols) bytes. Does not
+// own. The address need not be aligned.
+struct WeightView {
+  DType type = DType::kF32;
+  int64_t rows = 0;
+  int64_t cols = 0;
+  const std::byte* data = nullptr;
+  bool empty() const { return data == nullptr; }
+  WeightView Rows(int64_t begin, int64_t count) const;
+};
+
+// kExact: fp32 activations, weights dequantised to fp32, fp32 products and sums: what parity is
+// judged by. kFast: activations may be rounded to bf16 or to int8 blocks where the instruction set
+// has a dot product for them (docs/numerics.md states the error).
+enum class Numerics { kExact, kFast };
+
+struct KernelTable;  // kernels/table.h; one per instruction set
+
+// Everything a pass needs besides its data. One per session; not shared between threads.
+struct Context {
+  ThreadPool* pool = nullptr;
+  const KernelTable* table = nullptr;
+  Numerics numerics = Numerics::kFast;
+  Trace* trace = nullptr;
+  // Scratch that grows to the largest need once and is reused; owned by the context.
+  std::vector<std::byte> scratch;
+};
+
+// Targets that this machine can run, best first: "avx512bf16", "avx512vnni", "avx2", "ref", ...
+std::vector<std::string_view> AvailableTargets();
+// "" = the best, or what MCV_TARGET names. An unknown or impossible name is an error that lists the
+// others.
+Result<const KernelTable*> ChooseTarget(std::string_view name = "");
+std::string_view TargetName(const KernelTable& table);
+
+enum class Activation { kNone, kGeluTanh, kGeluErf, kSilu };
+
+// What happens to v = (x * W^T)[i, j]:  v += bias[j];  v = act(v);  v *= scale;  y = v or y += v.
+struct Epilogue {
+  const float* bias = nullptr;
+  Activation activation = Activation::kNone;
+  float scale = 1.0f;
+  bool accumulate = false;
+};
+
+struct MatMulTask {
+  WeightView weight;  // [N, K]
+  Epilogue epilogue;
+  MatView y;  // [T, N]
+};
+
+// y = epilogue(x * W^T). x [T, K]. T = 1 is decode, T large is prefill or a view.
+void MatMul(ConstMatView x, const WeightView& weight, const Epilogue& epilogue, MatView y,
+            Context& ctx);
+// Several weights on the same x (q, k and v): x is converted or packed once.
+void MatMulMany(ConstMatView x, std::span<const MatMulTask> tasks, Context& ctx);
+// y = silu(x * gate^T) * (x * up^T).  gate, up [F, K]; y [T, F].
+void MatMulSwiGlu(ConstMatView x, const WeightView& gate, const WeightView& up, MatView y,
+                  Context& ctx);
+
+// Rows normalised on their own; mean and variance in fp32 (double in ref). y may be x.
+void LayerNorm(ConstMatView x, const float* weight, const float* bias, float eps, MatView y,
+               Context& ctx);
+void RmsNorm(ConstMatView x, const float* weight, float eps, MatView y, Context& ctx);
+
+// cos and sin of position * inv_freq[i], i < head_dim / 2, one row per token: [T, head_dim / 2]
+// each.
+struct RopeTable {
+  ConstMatView cos;
+  ConstMatView sin;
+};
+enum class RopeStyle { kHalves, kAdjacent };
+// Rotates `heads` heads of x [T, heads * head_dim] in place.
+void Rope(MatView x, int heads, int head_dim, const RopeTable& table, RopeStyle style,
+          Context& ctx);
+
+// Keys or values of one layer: row s at data + s * row_bytes, kv_heads * head_dim elements of
+// `type` (kF32, kF16 or kBF16).
+struct KvView {
+  DType type = DType::kF32;
+  const std::byte* data = nullptr;
+  int64_t row_bytes = 0;
+};
+
+struct AttentionArgs {
+  ConstMatView q;        // [T, heads * head_dim]
+  KvView keys, values;   // [S, kv_heads * head_dim]
+  int64_t num_keys = 0;  // S
+  int heads = 0;
+  int kv_heads = 0;
+  int head_dim = 0;  // any positive size; 72 and 128 are the family's
+  float scale = 1.0f;
+  // Query t sees keys s <= t + causal_offset; < 0 means every key is seen.
+  int64_t causal_offset = -1;
+  MatView out;  // [T, heads * head_dim]
+};
+// softmax(scale * q k^T + mask) v per head; query head h uses kv head h / (heads / kv_heads).
+void Attention(const AttentionArgs& args, Context& ctx);
+
+// Stores fp32 rows as `type` (kF32, kF16, kBF16), for the KV cache.
+void StoreRows(ConstMatView x, DType type, std::byte* out, int64_t row_bytes, Context& ctx);
+// y[i] = scale * row ids[i] of the table, dequantised. ids are inside the table.
+void EmbedRows(const WeightView& table, std::span<const int32_t> ids, float scale, MatView y,
+               Context& ctx);
+// y += scale * x.
+void AddScaled(ConstMatView x, float scale, MatView y, Context& ctx);
+
+}  // namespace mcv
