@@ -1,0 +1,30 @@
+# Debian packages by purpose, sourced by ./dev. Each line says why it is there (design notes: docs/dependencies.md).
+
+# What the program itself needs to build and run.
+engine_packages=(
+  g++ cmake ninja-build pkg-config
+  libhwy-dev             # vector arithmetic with run-time dispatch
+  libturbojpeg0-dev      # JPEG
+  libjpeg62-turbo-dev    # JPEG: CMYK, progressive, partial files
+  libpng-dev libwebp-dev # PNG, WebP
+  libpcre2-dev           # pre-tokenizer expressions
+  libutf8proc-dev        # Unicode normalisation
+  nlohmann-json3-dev libcli11-dev
+  libedit-dev            # line editing in `minicpmv chat`
+)
+
+# What the tests add.
+test_packages=(
+  libgtest-dev libgmock-dev libbenchmark-dev libdnnl-dev
+  clang-14 libclang-rt-14-dev clang-format-14 clang-tidy-14
+  python3-skimage gnome-backgrounds poppler-utils  # real photographs, pages from PDF
+  ccache
+)
+
+# What the trainer adds.
+trainer_packages=(libtorch-dev libopenblas0-pthread)
+if [ -f trainer/packages.txt ]; then
+  while read -r package _; do
+    case "$package" in ''|'#'*) ;; *) trainer_packages+=("$package") ;; esac
+  done <trainer/packages.txt
+fi
