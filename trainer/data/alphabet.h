@@ -7,7 +7,7 @@
 
 namespace mcv::trainer {
 
-// a-z, 0-9, A-Z, then lower-case Greek and Cyrillic. 26 + 36 + 25 + 33 characters.
+// a-z, 0-9, A-Z, then lower-case Greek (with accents) and Cyrillic: 26 + 36 + 32 + 33 characters.
 const std::vector<char32_t>& Alphabet();
 // Index in Alphabet(), or -1 (spaces, punctuation, other scripts).
 int AlphabetIndex(char32_t character);

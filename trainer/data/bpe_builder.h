@@ -1,10 +1,11 @@
-// The nano model's tokenizer: byte-level BPE in the manner of Llama 3, with a vocabulary made for the
-// questions and answers that the generator writes.
+// The nano model's tokenizer: byte-level BPE in the manner of Llama 3, with a vocabulary made for
+// the questions and answers that the generator writes.
 //
-// Whole words are tokens only behind a space (" cat") or, capitalised, at the start of a question or
-// answer ("What", "Two"). A word that is read from a picture starts its answer in lower case, so it
-// is always spelled byte by byte: spelling is what a reading model can learn. The vocabulary relies on
-// Llama 3's rule that a pre-token which is in the vocabulary is taken whole (`ignore_merges`).
+// Whole words are tokens only behind a space (" cat") or, capitalised, at the start of a question
+// or answer ("What", "Two"). A word that is read from a picture starts its answer in lower case, so
+// it is always spelled byte by byte: spelling is what a reading model can learn. The vocabulary
+// relies on Llama 3's rule that a pre-token which is in the vocabulary is taken whole
+// (`ignore_merges`).
 #pragma once
 
 #include <cstdint>
@@ -48,13 +49,14 @@ class NanoTokenizer {
  private:
   std::vector<std::string> pieces_;  // raw bytes of each id
   std::vector<bool> is_special_;
-  std::unordered_map<std::string, int32_t> ids_;       // ordinary tokens by raw bytes
+  std::unordered_map<std::string, int32_t> ids_;  // ordinary tokens by raw bytes
   std::map<std::string, int32_t, std::less<>> specials_;
   std::map<std::pair<int32_t, int32_t>, std::pair<int, int32_t>> merges_;  // pair -> rank, result
 };
 
 // A conversation about one picture as the decoder is trained on it:
-//   <|begin_of_text|> user: <image> <unk> x num_queries </image> "\n" question, assistant: answer, ...
+//   <|begin_of_text|> user: <image> <unk> x num_queries </image> "\n" question, assistant: answer,
+//   ...
 // target[i] is the token after ids[i] where that token belongs to an answer or is its <|eot_id|>,
 // else -1. The picture's features replace ids[image_begin, image_begin + num_queries).
 struct ChatTokens {
@@ -62,7 +64,8 @@ struct ChatTokens {
   std::vector<int32_t> target;
   int image_begin = 0;
 };
-ChatTokens EncodeChat(const NanoTokenizer& tokenizer, const std::vector<Turn>& turns, int num_queries);
+ChatTokens EncodeChat(const NanoTokenizer& tokenizer, const std::vector<Turn>& turns,
+                      int num_queries);
 // The ids up to and including the assistant header for the last turn, whose answer is left out.
 ChatTokens EncodePrompt(const NanoTokenizer& tokenizer, const std::vector<Turn>& turns,
                         int num_queries);

@@ -1,8 +1,8 @@
 // Where samples come from: sample i of a split is a pure function of (config, split, i).
 //
-// Samples come in groups of `group_size` (one batch) that share their kind and patch grid, so that a
-// batch is one dense tensor. Kind and grid are drawn from the group's number, the content from the
-// sample's own index; no state travels between samples.
+// Samples come in groups of `group_size` (one batch) that share their kind and patch grid, so that
+// a batch is one dense tensor. Kind and grid are drawn from the group's number, the content from
+// the sample's own index; no state travels between samples.
 //
 //   auto assets = DataAssets::Load(DataPaths{});       // once: names, sprites, words, fonts
 //   DataGenerator generator(assets.value(), config);   // one for each thread: owns Pango's objects

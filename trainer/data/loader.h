@@ -1,8 +1,8 @@
 // Batches drawn ahead by worker threads, handed out in order.
 //
 // Workers take tickets (batch numbers), draw a batch each and put it in a bounded window; Next()
-// returns batch after batch in ticket order, so the sequence does not depend on the number of threads
-// and a run can resume at any batch.
+// returns batch after batch in ticket order, so the sequence does not depend on the number of
+// threads and a run can resume at any batch.
 #pragma once
 
 #include <condition_variable>
@@ -31,7 +31,8 @@ class Loader {
     int num_threads = 1;
     int window = 8;  // batches drawn ahead at most
   };
-  Loader(std::shared_ptr<const DataAssets> assets, const DataConfig& config, const Options& options);
+  Loader(std::shared_ptr<const DataAssets> assets, const DataConfig& config,
+         const Options& options);
   ~Loader();  // stops and joins the workers
   Loader(const Loader&) = delete;
   Loader& operator=(const Loader&) = delete;

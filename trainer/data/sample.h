@@ -1,7 +1,7 @@
 // One training example: a picture, what a person could ask about it, and what is true.
 //
-// Samples are pure functions of (seed, index): no state travels between them, so any worker can draw any
-// sample, a run can resume at an index, and an evaluation can be repeated bit for bit.
+// Samples are pure functions of (seed, index): no state travels between them, so any worker can
+// draw any sample, a run can resume at an index, and an evaluation can be repeated bit for bit.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +19,18 @@ enum class Split {
 
 enum class SampleKind { kScene, kWord, kLine };
 
-enum class QuestionType { kName, kCount, kColour, kPosition, kYesNo, kRead, kDescribe, kNumTypes };
+// kRelation: "What is left of the dog?", answered with what stands there.
+enum class QuestionType {
+  kName,
+  kCount,
+  kColour,
+  kPosition,
+  kYesNo,
+  kRead,
+  kDescribe,
+  kRelation,
+  kNumTypes
+};
 
 // 8-bit RGB, rows top to bottom, no padding: rgb.size() == width * height * 3.
 struct Picture {
@@ -40,7 +51,8 @@ struct Sample {
   Picture picture;
   std::vector<Turn> turns;
   // Dense label under each 14x14 patch, row-major; -1 where a patch shows nothing or is ambiguous.
-  // Scenes: the index of the thing. Words and lines: num_things + the character's index in the alphabet.
+  // Scenes: the index of the thing. Words and lines: num_things + the character's index in the
+  // alphabet.
   std::vector<int32_t> patch_labels;
   // Scene level truth for the auxiliary losses: the things shown (sorted, unique); empty for text.
   std::vector<int32_t> things;

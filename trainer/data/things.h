@@ -1,10 +1,10 @@
 // The things a picture may show: colour emoji with short, everyday names, and coloured shapes.
 //
-// The names are Unicode's own (CLDR annotations, the short "tts" names), looked up at run time, so the
-// table in things.cc holds only code points and the few plurals that English does not form by rule.
-// A thing's index is the dense label of the patches that show it: emoji first, then every shape in
-// every colour, so "a red circle" and "a blue circle" are different labels and the encoder has to
-// learn colour from the first step.
+// The names are Unicode's own (CLDR annotations, the short "tts" names), looked up at run time, so
+// the table in things.cc holds only code points and the few plurals that English does not form by
+// rule. A thing's index is the dense label of the patches that show it: emoji first, then every
+// shape in every colour, so "a red circle" and "a blue circle" are different labels and the encoder
+// has to learn colour from the first step.
 #pragma once
 
 #include <array>
@@ -42,12 +42,11 @@ std::string_view NumberWord(int count);
 
 class ThingTable {
  public:
-  // Reads the names from `annotations_xml` (Debian: unicode-cldr-core). An error names the code point
-  // whose name is missing.
+  // Reads the names from `annotations_xml` (Debian: unicode-cldr-core). An error names the code
+  // point whose name is missing.
   static Result<ThingTable> Load(const std::string& annotations_xml = kDefaultAnnotations);
 
-  static constexpr char kDefaultAnnotations[] =
-      "/usr/share/unicode/cldr/common/annotations/en.xml";
+  static constexpr char kDefaultAnnotations[] = "/usr/share/unicode/cldr/common/annotations/en.xml";
 
   int size() const { return static_cast<int>(things_.size()); }
   int num_emoji() const { return num_emoji_; }

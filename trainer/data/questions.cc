@@ -1,0 +1,324 @@
+#include "trainer/data/questions.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <functional>
+#include <map>
+#include <optional>
+
+namespace mcv::trainer {
+namespace {
+
+template <size_t N>
+std::string Pick(const std::array<const char*, N>& phrasings, RandomStream& random) {
+  return phrasings[random.Below(N)];
+}
+
+std::string Capital(std::string text) {
+  if (!text.empty() && text[0] >= 'a' && text[0] <= 'z') text[0] = static_cast<char>(text[0] - 32);
+  return text;
+}
+
+// Both spellings, so that a person's own habit is understood.
+std::string ColourWord(RandomStream& random) { return random.Chance(0.5) ? "colour" : "color"; }
+
+// A scene as people talk about it: things by name, with how many there are.
+struct Kind {
+  int thing;
+  int count;
+  float left;                 // of the leftmost member
+  const PlacedThing* member;  // the only one if count is 1
+};
+
+class Interviewer {
+ public:
+  Interviewer(const ScenePlan& plan, const ThingTable& things, RandomStream& random)
+      : plan_(plan), things_(things), random_(random) {
+    for (const PlacedThing& placed : plan.things) {
+      auto kind = std::find_if(kinds_.begin(), kinds_.end(),
+                               [&](const Kind& k) { return k.thing == placed.thing; });
+      if (kind == kinds_.end()) {
+        kinds_.push_back({placed.thing, 1, placed.x, &placed});
+      } else {
+        ++kind->count;
+        kind->left = std::min(kind->left, placed.x);
+      }
+      ++nouns_[things[placed.thing].noun];
+    }
+    std::sort(kinds_.begin(), kinds_.end(),
+              [](const Kind& a, const Kind& b) { return a.left < b.left; });
+  }
+
+  std::string List() const {
+    std::string list;
+    for (size_t i = 0; i < kinds_.size(); ++i) {
+      if (i > 0) list += i + 1 == kinds_.size() ? " and " : ", ";
+      list += Some(kinds_[i]);
+    }
+    return list;
+  }
+
+  using Question = std::optional<Turn>;
+
+  Question Name() {
+    static constexpr std::array kPhrasings = {
+        "What is in the picture?",         "What can you see?",
+        "What does the picture show?",     "What is this?",
+        "What do you see in the picture?", "Name the things in the picture."};
+    return Turn{QuestionType::kName, Pick(kPhrasings, random_), Capital(List())};
+  }
+
+  Question Describe() {
+    static constexpr std::array kPhrasings = {"Describe the picture.", "Describe what you see.",
+                                              "Tell me about the picture."};
+    std::string answer = "There " + std::string(kinds_[0].count > 1 ? "are " : "is ") + List();
+    const int colour = plan_.background.colour_name;
+    if (colour >= 0)
+      answer += " on " + WithArticle(std::string(kColourNames[colour])) + " background";
+    return Turn{QuestionType::kDescribe, Pick(kPhrasings, random_), answer + "."};
+  }
+
+  // Small counts are common in scenes, so they are asked for less often: the answers come out
+  // nearly uniform (GuessingLevel has the measured share of the commonest one).
+  Question Count() {
+    const Kind& kind = kinds_[random_.Below(static_cast<uint32_t>(kinds_.size()))];
+    const Thing& thing = things_[kind.thing];
+    const bool by_noun =
+        thing.shape >= 0 && (nouns_[thing.noun] > kind.count || random_.Chance(0.6));
+    const int count = by_noun ? nouns_[thing.noun] : kind.count;
+    static constexpr double kKeep[] = {0.12, 0.35, 0.7, 1.0, 1.0};
+    if (!random_.Chance(kKeep[count - 1])) return std::nullopt;
+    const std::string& plural = by_noun ? thing.noun_plural : thing.plural;
+    static constexpr std::array kEndings = {" are there?", " can you see?", " are in the picture?"};
+    return Turn{QuestionType::kCount, "How many " + plural + Pick(kEndings, random_),
+                Capital(std::string(NumberWord(count)))};
+  }
+
+  Question Colour() {
+    if (plan_.background.colour_name >= 0 && random_.Chance(0.25)) {
+      return Turn{QuestionType::kColour, "What " + ColourWord(random_) + " is the background?",
+                  Capital(std::string(kColourNames[plan_.background.colour_name]))};
+    }
+    const Kind* kind = AnyKind([&](const Kind& k) {
+      const Thing& thing = things_[k.thing];
+      return thing.shape >= 0 && nouns_[thing.noun] == k.count;
+    });
+    if (kind == nullptr) return std::nullopt;
+    const Thing& thing = things_[kind->thing];
+    return Turn{QuestionType::kColour,
+                "What " + ColourWord(random_) +
+                    (kind->count > 1 ? " are the " + thing.noun_plural : " is the " + thing.noun) +
+                    "?",
+                Capital(std::string(kColourNames[thing.colour]))};
+  }
+
+  Question Position() {
+    const Kind* kind = AnyKind([&](const Kind& k) {
+      return k.count == 1 && !PositionName(*k.member, plan_.grid).empty();
+    });
+    if (kind == nullptr) return std::nullopt;
+    const std::string position = PositionName(*kind->member, plan_.grid);
+    // Someone alone in a picture is mostly in the middle: ask about that less often.
+    if (position == "centre" && !random_.Chance(0.3)) return std::nullopt;
+    return Turn{QuestionType::kPosition, "Where is " + The(*kind) + "?", Capital(position)};
+  }
+
+  Question Relation() {
+    const auto pair = ApartPair();
+    if (!pair || kinds_.size() != 2) return std::nullopt;
+    const auto [a, b, word] = *pair;
+    return Turn{QuestionType::kRelation, "What is " + std::string(word) + " " + The(*b) + "?",
+                Capital(WithArticle(things_[a->thing].name))};
+  }
+
+  Question YesNo() {
+    const bool yes = random_.Chance(0.5);
+    for (int attempt = 0; attempt < 20; ++attempt) {
+      std::string question;
+      switch (random_.Below(4)) {
+        case 0:
+          question = AskPresence(yes);
+          break;
+        case 1:
+          question = AskRelation(yes);
+          break;
+        case 2:
+          question = AskNumber(yes);
+          break;
+        default:
+          question = AskShapeColour(yes);
+          break;
+      }
+      if (!question.empty()) return Turn{QuestionType::kYesNo, question, yes ? "Yes" : "No"};
+    }
+    return Turn{QuestionType::kYesNo, AskPresence(yes), yes ? "Yes" : "No"};
+  }
+
+ private:
+  std::string Some(const Kind& kind) const {
+    const Thing& thing = things_[kind.thing];
+    if (kind.count == 1) return WithArticle(thing.name);
+    return std::string(NumberWord(kind.count)) + " " + thing.plural;
+  }
+
+  // "the circle" if that is clear, else "the red circle".
+  std::string The(const Kind& kind) {
+    const Thing& thing = things_[kind.thing];
+    return "the " + (nouns_[thing.noun] == 1 ? thing.noun : thing.name);
+  }
+
+  template <typename Condition>
+  const Kind* AnyKind(Condition condition) {
+    std::vector<const Kind*> fitting;
+    for (const Kind& kind : kinds_) {
+      if (condition(kind)) fitting.push_back(&kind);
+    }
+    return fitting.empty() ? nullptr
+                           : fitting[random_.Below(static_cast<uint32_t>(fitting.size()))];
+  }
+
+  struct Apart {
+    const Kind* a;
+    const Kind* b;
+    const char* word;  // a is `word` b
+  };
+
+  // Two single things of which one is clearly left of, right of, above or below the other: apart in
+  // that direction by 0.2 of the side, and by more than in the other direction.
+  std::optional<Apart> ApartPair() {
+    const Kind* a = AnyKind([](const Kind& k) { return k.count == 1; });
+    const Kind* b = AnyKind([&](const Kind& k) { return k.count == 1 && &k != a; });
+    if (a == nullptr || b == nullptr) return std::nullopt;
+    const float dx = (a->member->x - b->member->x) / plan_.grid.width();
+    const float dy = (a->member->y - b->member->y) / plan_.grid.height();
+    if (std::abs(dx) > 0.2f && std::abs(dx) > 1.3f * std::abs(dy)) {
+      return Apart{a, b, dx < 0 ? "left of" : "right of"};
+    }
+    if (std::abs(dy) > 0.2f && std::abs(dy) > 1.3f * std::abs(dx)) {
+      return Apart{a, b, dy < 0 ? "above" : "below"};
+    }
+    return std::nullopt;
+  }
+
+  std::string AskPresence(bool yes) {
+    int thing = kinds_[random_.Below(static_cast<uint32_t>(kinds_.size()))].thing;
+    const Thing& shown = things_[thing];
+    const bool by_noun = shown.shape >= 0 && random_.Chance(0.5);
+    while (!yes) {
+      // The picture's own shapes in other colours are the distractors that need a second look.
+      thing = shown.shape >= 0 && !by_noun && random_.Chance(0.5)
+                  ? things_.ShapeIndex(shown.shape, static_cast<int>(random_.Below(kNumColours)))
+              : shown.shape >= 0 ? things_.ShapeIndex(static_cast<int>(random_.Below(kNumShapes)),
+                                                      static_cast<int>(random_.Below(kNumColours)))
+                                 : static_cast<int>(random_.Below(things_.num_emoji()));
+      const bool there = by_noun ? nouns_.contains(things_[thing].noun)
+                                 : std::any_of(kinds_.begin(), kinds_.end(),
+                                               [&](const Kind& k) { return k.thing == thing; });
+      if (!there) break;
+      if (nouns_.size() >= kNumShapes) return {};
+    }
+    const std::string what = WithArticle(by_noun ? things_[thing].noun : things_[thing].name);
+    static constexpr std::array kOpeners = {"Is there ", "Can you see ", "Do you see "};
+    return Pick(kOpeners, random_) + what + (random_.Chance(0.5) ? "?" : " in the picture?");
+  }
+
+  std::string AskRelation(bool yes) {
+    const auto pair = ApartPair();
+    if (!pair) return {};
+    const auto [a, b, word] = *pair;
+    return yes ? "Is " + The(*a) + " " + word + " " + The(*b) + "?"
+               : "Is " + The(*b) + " " + word + " " + The(*a) + "?";
+  }
+
+  std::string AskNumber(bool yes) {
+    const Kind* kind = AnyKind([](const Kind& k) { return k.count > 1; });
+    if (kind == nullptr) return {};
+    int count = kind->count;
+    // A wrong number is one off, so that it takes counting to refuse it; two to five are asked for.
+    if (!yes) count += count == 5 || (count > 2 && random_.Chance(0.5)) ? -1 : 1;
+    return "Are there " + std::string(NumberWord(count)) + " " + things_[kind->thing].plural + "?";
+  }
+
+  std::string AskShapeColour(bool yes) {
+    const Kind* kind = AnyKind([&](const Kind& k) {
+      return k.count == 1 && things_[k.thing].shape >= 0 && nouns_[things_[k.thing].noun] == 1;
+    });
+    if (kind == nullptr) return {};
+    const Thing& thing = things_[kind->thing];
+    int colour = thing.colour;
+    if (!yes)
+      colour = (colour + 1 + static_cast<int>(random_.Below(kNumColours - 1))) % kNumColours;
+    return "Is the " + thing.noun + " " + std::string(kColourNames[colour]) + "?";
+  }
+
+  const ScenePlan& plan_;
+  const ThingTable& things_;
+  RandomStream& random_;
+  std::vector<Kind> kinds_;
+  std::map<std::string, int> nouns_;
+};
+
+}  // namespace
+
+std::string NameScene(const ScenePlan& plan, const ThingTable& things) {
+  RandomStream unused(0);
+  return Capital(Interviewer(plan, things, unused).List());
+}
+
+std::string PositionName(const PlacedThing& placed, const PatchGrid& grid) {
+  // -1, 0, 1 for the thirds; 2 where the centre is within 3 % of the side of a border between them.
+  const auto third = [](float x) {
+    if (std::abs(x - 1 / 3.0f) < 0.03f || std::abs(x - 2 / 3.0f) < 0.03f) return 2;
+    return x < 1 / 3.0f ? -1 : x > 2 / 3.0f ? 1 : 0;
+  };
+  const int col = third(placed.x / grid.width());
+  const int row = third(placed.y / grid.height());
+  if (col == 2 || row == 2) return {};
+  static constexpr const char* kNames[3][3] = {{"top left", "top", "top right"},
+                                               {"left", "centre", "right"},
+                                               {"bottom left", "bottom", "bottom right"}};
+  return kNames[row + 1][col + 1];
+}
+
+std::vector<Turn> AskAboutScene(const ScenePlan& plan, const ThingTable& things, int min_turns,
+                                int max_turns, RandomStream& random) {
+  Interviewer interviewer(plan, things, random);
+  struct Maker {
+    Interviewer::Question (Interviewer::*make)();
+    double weight;
+  };
+  static constexpr Maker kMakers[] = {{&Interviewer::Name, 2.0},    {&Interviewer::Count, 2.0},
+                                      {&Interviewer::Colour, 1.5},  {&Interviewer::Position, 2.0},
+                                      {&Interviewer::YesNo, 2.0},   {&Interviewer::Relation, 1.0},
+                                      {&Interviewer::Describe, 0.4}};
+  double total = 0;
+  for (const Maker& maker : kMakers) total += maker.weight;
+  const int wanted =
+      min_turns + static_cast<int>(random.Below(static_cast<uint32_t>(max_turns - min_turns + 1)));
+  std::vector<Turn> turns;
+  for (int attempt = 0; attempt < 60 && static_cast<int>(turns.size()) < wanted; ++attempt) {
+    double at = random.NextDouble() * total;
+    const Maker* maker = kMakers;
+    while (at >= maker->weight && maker + 1 < std::end(kMakers)) at -= (maker++)->weight;
+    const auto turn = (interviewer.*maker->make)();
+    if (!turn) continue;
+    // One naming question is enough, and no question twice.
+    const bool asked = std::any_of(turns.begin(), turns.end(), [&](const Turn& t) {
+      return t.question == turn->question ||
+             (t.type == turn->type && t.type == QuestionType::kName);
+    });
+    if (!asked) turns.push_back(*turn);
+  }
+  return turns;
+}
+
+std::vector<Turn> AskAboutText(const std::string& text, bool is_line, RandomStream& random) {
+  static constexpr std::array kWord = {"What does it say?", "What is written here?",
+                                       "Read the word.", "What word is this?", "Read the text."};
+  static constexpr std::array kLine = {"What does it say?", "What is written here?",
+                                       "Read the text.", "Read the line."};
+  return {{QuestionType::kRead, is_line ? Pick(kLine, random) : Pick(kWord, random), text}};
+}
+
+}  // namespace mcv::trainer
