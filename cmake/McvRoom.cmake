@@ -42,6 +42,7 @@ function(mcv_test name)
   find_package(GTest REQUIRED)
   add_executable(${name} ${TEST_SOURCES})
   target_link_libraries(${name} PRIVATE mcv_flags ${TEST_LINK} GTest::gmock GTest::gtest_main)
+  target_include_directories(${name} PRIVATE "${PROJECT_SOURCE_DIR}")  # for tests/support
   target_compile_definitions(${name} PRIVATE
     MCV_SHARED_GOLDENS="${MCV_SHARED_GOLDENS}" MCV_TESTDATA="${PROJECT_SOURCE_DIR}/testdata"
     MCV_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
