@@ -1,0 +1,235 @@
+// softmax(scale * q k^T + mask) v without ever holding tokens x tokens: blocks of queries meet
+// blocks of keys, and a running softmax joins the blocks (Milakov and Gimelshein 2018; the tiling
+// is FlashAttention's, Dao et al. 2022).
+//
+// Work is shared out as (key/value head, block of queries). Within one item a block of keys and
+// values is packed into panels once and serves every query of the block and every query head of the
+// group. A strip of queries has its scores (strip x block of keys, some 20 KB) computed, turned
+// into probabilities and multiplied with the values while they are in the first-level cache. One or
+// two tokens take the table's `attend` instead, which streams keys and values once, unpacked.
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "kernels/drivers/scratch.h"
+#include "kernels/table.h"
+
+namespace mcv {
+namespace {
+
+constexpr int64_t kKeyBlock = 512;
+// Query rows (tokens x heads of the group) that share one packing of keys and values.
+constexpr int64_t kQueryRows = 256;
+constexpr int64_t kFewTokens = 2;
+
+int64_t SeenKeys(const AttentionArgs& args, int64_t t) {
+  if (args.causal_offset < 0) return args.num_keys;
+  return std::min(args.num_keys, t + args.causal_offset + 1);
+}
+
+KvView AtHead(const KvView& view, int64_t head, int64_t head_dim) {
+  const int64_t element = view.type == DType::kF32 ? 4 : 2;
+  return {view.type, view.data + head * head_dim * element, view.row_bytes};
+}
+
+void AttendFew(const AttentionArgs& args, Context& ctx) {
+  const int64_t group = args.heads / args.kv_heads;
+  ScratchPlan plan;
+  const int64_t score_bytes =
+      ScratchPlan::RoundUp(group * args.num_keys * static_cast<int64_t>(sizeof(float)));
+  const int64_t scores = plan.Reserve(score_bytes * ctx.pool->size());
+  std::byte* base = plan.Acquire(ctx);
+  const int64_t items = args.q.rows * args.kv_heads;
+  ctx.pool->For(items, 1, [&](int64_t begin, int64_t end, int worker) {
+    for (int64_t item = begin; item < end; ++item) {
+      const int64_t t = item / args.kv_heads;
+      const int64_t head = item % args.kv_heads;
+      const int64_t column = head * group * args.head_dim;
+      ctx.table->attend({.q = args.q.Row(t) + column,
+                         .rows = group,
+                         .head_dim = args.head_dim,
+                         .keys = AtHead(args.keys, head, args.head_dim),
+                         .values = AtHead(args.values, head, args.head_dim),
+                         .num_keys = SeenKeys(args, t),
+                         .scale = args.scale,
+                         .scores = reinterpret_cast<float*>(base + scores + worker * score_bytes),
+                         .out = args.out.Row(t) + column});
+    }
+  });
+}
+
+// One item's buffers and loops. Rows of a block are ordered head by head, so that a strip of tokens
+// has one stride.
+class AttentionBlock {
+ public:
+  AttentionBlock(const AttentionArgs& args, const PanelKernel& kernel, const KernelTable& table)
+      : args_(args), kernel_(kernel), table_(table), group_(args.heads / args.kv_heads) {
+    const int64_t strip = kernel.strip_tokens;
+    block_tokens_ = std::max<int64_t>(1, kQueryRows / group_ / strip) * strip;
+    block_tokens_ = std::min(block_tokens_, CeilDiv(args.q.rows, strip) * strip);
+    key_panels_ = kKeyBlock / kernel.panel_rows;
+    value_panels_ = CeilDiv(args.head_dim, kernel.panel_rows);
+    out_stride_ = value_panels_ * kernel.panel_rows;
+    const int64_t rows = block_tokens_ * group_;
+    const int64_t float_bytes = sizeof(float);
+    key_bytes_ = ScratchPlan::RoundUp(kernel.panel_bytes(args.head_dim));
+    value_bytes_ = ScratchPlan::RoundUp(kernel.panel_bytes(kKeyBlock));
+    strip_bytes_ = ScratchPlan::RoundUp(kernel.strip_bytes(args.head_dim));
+    keys_ = plan_.Reserve(key_panels_ * key_bytes_);
+    values_ = plan_.Reserve(value_panels_ * value_bytes_);
+    queries_ = plan_.Reserve(rows / strip * strip_bytes_);
+    scores_ = plan_.Reserve(strip * kKeyBlock * float_bytes);
+    weights_ = plan_.Reserve(kernel.strip_bytes(kKeyBlock));
+    sums_ = plan_.Reserve(rows * out_stride_ * float_bytes);
+    stats_ = plan_.Reserve(2 * rows * float_bytes);
+    bytes_ = plan_.Reserve(0);
+  }
+
+  int64_t bytes() const { return bytes_; }
+  int64_t block_tokens() const { return block_tokens_; }
+
+  void Run(int64_t head, int64_t first, std::byte* base) const {
+    const int64_t tokens = std::min(block_tokens_, args_.q.rows - first);
+    const int64_t strips = CeilDiv(tokens, kernel_.strip_tokens);
+    const KvView keys = AtHead(args_.keys, head, args_.head_dim);
+    const KvView values = AtHead(args_.values, head, args_.head_dim);
+    Start(head, first, tokens, base);
+    const int64_t seen = SeenKeys(args_, first + tokens - 1);
+    for (int64_t key = 0; key < seen; key += kKeyBlock) {
+      const int64_t count = std::min(kKeyBlock, seen - key);
+      PackKeys(keys, values, key, count, base);
+      for (int64_t g = 0; g < group_; ++g) {
+        for (int64_t s = 0; s < strips; ++s) Strip(first, tokens, g, s, key, count, base);
+      }
+    }
+    Finish(head, first, tokens, base);
+  }
+
+ private:
+  float* Floats(std::byte* base, int64_t offset) const {
+    return reinterpret_cast<float*>(base + offset);
+  }
+
+  void Start(int64_t head, int64_t first, int64_t tokens, std::byte* base) const {
+    const int64_t rows = block_tokens_ * group_;
+    float* max = Floats(base, stats_);
+    std::fill(max, max + rows, -INFINITY);
+    std::fill(max + rows, max + 2 * rows, 0.0f);
+    std::fill(Floats(base, sums_), Floats(base, sums_) + rows * out_stride_, 0.0f);
+    for (int64_t g = 0; g < group_; ++g) {
+      const int64_t column = (head * group_ + g) * args_.head_dim;
+      for (int64_t t = 0; t < tokens; t += kernel_.strip_tokens) {
+        const int64_t strip = (g * block_tokens_ + t) / kernel_.strip_tokens;
+        kernel_.pack_tokens(args_.q.Row(first + t) + column, args_.q.stride,
+                            std::min(kernel_.strip_tokens, tokens - t), args_.head_dim,
+                            base + queries_ + strip * strip_bytes_);
+      }
+    }
+  }
+
+  void PackKeys(const KvView& keys, const KvView& values, int64_t key, int64_t count,
+                std::byte* base) const {
+    const std::byte* first_key = keys.data + key * keys.row_bytes;
+    for (int64_t p = 0; p * kernel_.panel_rows < count; ++p) {
+      const int64_t row = p * kernel_.panel_rows;
+      kernel_.pack_rows(keys.type, first_key + row * keys.row_bytes, keys.row_bytes,
+                        std::min(kernel_.panel_rows, count - row), args_.head_dim,
+                        base + keys_ + p * key_bytes_);
+    }
+    const int64_t element = values.type == DType::kF32 ? 4 : 2;
+    const std::byte* first_value = values.data + key * values.row_bytes;
+    for (int64_t p = 0; p < value_panels_; ++p) {
+      const int64_t column = p * kernel_.panel_rows;
+      kernel_.pack_columns(values.type, first_value + column * element, values.row_bytes,
+                           std::min(kernel_.panel_rows, args_.head_dim - column), count,
+                           base + values_ + p * value_bytes_);
+    }
+  }
+
+  // One strip of queries of head g of the group against one block of keys.
+  void Strip(int64_t first, int64_t tokens, int64_t g, int64_t s, int64_t key, int64_t count,
+             std::byte* base) const {
+    const int64_t t0 = s * kernel_.strip_tokens;
+    const int64_t n = std::min(kernel_.strip_tokens, tokens - t0);
+    if (SeenKeys(args_, first + t0 + n - 1) <= key) return;
+    const int64_t row0 = g * block_tokens_ + t0;
+    const std::byte* strip = base + queries_ + row0 / kernel_.strip_tokens * strip_bytes_;
+    float* scores = Floats(base, scores_);
+    for (int64_t p = 0; p * kernel_.panel_rows < count; ++p) {
+      const int64_t column = p * kernel_.panel_rows;
+      kernel_.tile({base + keys_ + p * key_bytes_, strip,
+                    std::min(kernel_.panel_rows, count - column), n, args_.head_dim,
+                    scores + column, kKeyBlock, /*accumulate=*/false});
+    }
+    float* max = Floats(base, stats_) + row0;
+    float* sum = max + block_tokens_ * group_;
+    float* out = Floats(base, sums_) + row0 * out_stride_;
+    for (int64_t i = 0; i < n; ++i) {
+      float* row = scores + i * kKeyBlock;
+      const int64_t seen = std::clamp<int64_t>(SeenKeys(args_, first + t0 + i) - key, 0, count);
+      std::fill(row + seen, row + count, 0.0f);
+      if (seen == 0) continue;
+      const float rescale = table_.softmax_step(row, seen, args_.scale, max + i, sum + i);
+      if (rescale != 1.0f && key > 0) table_.scale(out + i * out_stride_, rescale, out_stride_);
+    }
+    std::byte* weights = base + weights_;
+    kernel_.pack_tokens(scores, kKeyBlock, n, count, weights);
+    for (int64_t p = 0; p < value_panels_; ++p) {
+      const int64_t column = p * kernel_.panel_rows;
+      kernel_.tile({base + values_ + p * value_bytes_, weights,
+                    std::min(kernel_.panel_rows, args_.head_dim - column), n, count, out + column,
+                    out_stride_, /*accumulate=*/true});
+    }
+  }
+
+  void Finish(int64_t head, int64_t first, int64_t tokens, std::byte* base) const {
+    const float* sum = Floats(base, stats_) + block_tokens_ * group_;
+    const size_t bytes = static_cast<size_t>(args_.head_dim) * sizeof(float);
+    for (int64_t g = 0; g < group_; ++g) {
+      const int64_t column = (head * group_ + g) * args_.head_dim;
+      for (int64_t t = 0; t < tokens; ++t) {
+        const int64_t row = g * block_tokens_ + t;
+        float* out = args_.out.Row(first + t) + column;
+        std::memcpy(out, Floats(base, sums_) + row * out_stride_, bytes);
+        table_.scale(out, 1.0f / sum[row], args_.head_dim);
+      }
+    }
+  }
+
+  const AttentionArgs& args_;
+  const PanelKernel& kernel_;
+  const KernelTable& table_;
+  int64_t group_;
+  int64_t block_tokens_, key_panels_, value_panels_, out_stride_;
+  int64_t key_bytes_, value_bytes_, strip_bytes_;
+  ScratchPlan plan_;
+  int64_t keys_, values_, queries_, scores_, weights_, sums_, stats_, bytes_;
+};
+
+}  // namespace
+
+void Attention(const AttentionArgs& args, Context& ctx) {
+  MCV_CHECK(args.head_dim > 0 && args.kv_heads > 0 && args.heads % args.kv_heads == 0);
+  MCV_CHECK(args.q.cols == int64_t{args.heads} * args.head_dim && args.out.cols == args.q.cols);
+  MCV_CHECK(args.out.rows == args.q.rows && args.num_keys > 0 && args.scale > 0);
+  MCV_CHECK(args.keys.type == args.values.type);
+  const PanelKernel* kernel = ctx.table->attention(args.keys.type, ctx.numerics);
+  if (kernel == nullptr || args.q.rows <= kFewTokens || args.head_dim > kernel->k_block) {
+    AttendFew(args, ctx);
+    return;
+  }
+  const AttentionBlock block(args, *kernel, *ctx.table);
+  ScratchPlan plan;
+  const int64_t workers = plan.Reserve(block.bytes() * ctx.pool->size());
+  std::byte* base = plan.Acquire(ctx) + workers;
+  const int64_t token_blocks = CeilDiv(args.q.rows, block.block_tokens());
+  ctx.pool->For(token_blocks * args.kv_heads, 1, [&](int64_t begin, int64_t end, int worker) {
+    for (int64_t item = begin; item < end; ++item) {
+      // The last blocks first: with a causal mask they are the longest.
+      const int64_t t = token_blocks - 1 - item / args.kv_heads;
+      block.Run(item % args.kv_heads, t * block.block_tokens(), base + worker * block.bytes());
+    }
+  });
+}
+
+}  // namespace mcv

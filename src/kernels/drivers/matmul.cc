@@ -1,0 +1,277 @@
+// y = epilogue(x * W^T): packs the tokens once, then hands out blocks of weight rows to the
+// threads.
+//
+// A block of rows is computed for a block of tokens into a small buffer that stays in cache, and
+// the epilogue takes it from there to y. Which rows share a block, and how K is cut, depends only
+// on the shapes, so the result does not depend on the number of threads.
+#include <algorithm>
+#include <array>
+
+#include "kernels/drivers/scratch.h"
+#include "kernels/table.h"
+
+namespace mcv {
+
+WeightView WeightView::Rows(int64_t begin, int64_t count) const {
+  const auto row_bytes = static_cast<int64_t>(*RowBytes(type, static_cast<uint64_t>(cols)));
+  return {type, count, cols, data + begin * row_bytes};
+}
+
+namespace {
+
+// Rows of a dot-product block: 32 rows of a 4096-wide Q4_K weight are 74 KB, some microseconds of
+// reading, which keeps the tail short and the shared counter cool.
+constexpr int64_t kDotRows = 32;
+// Tokens of a panel block: the sums of 32 rows x 1,024 tokens take 128 KB.
+constexpr int64_t kTokenBlock = 1024;
+
+// One weight, the way it is multiplied by, and where its kind of packed tokens lies.
+struct Side {
+  WeightView weight;
+  int64_t row_bytes = 0;
+  const DotKernel* dot = nullptr;      // set if rows are read in place
+  const PanelKernel* panel = nullptr;  // else this one
+  int64_t packed_offset = 0;
+};
+
+struct Job {
+  Side main;
+  Side gate;  // SwiGLU only: y = silu(x * gate^T) * (x * main^T)
+  Epilogue epilogue;
+  MatView y;
+  int64_t row_step = 0;
+  int64_t first_item = 0;  // items of all jobs are numbered one after the other
+  int64_t token_blocks = 1;
+};
+
+class MatMulPlan {
+ public:
+  MatMulPlan(ConstMatView x, Context& ctx) : x_(x), ctx_(ctx), table_(*ctx.table) {}
+
+  void Add(const WeightView& weight, const WeightView& gate, const Epilogue& epilogue, MatView y) {
+    MCV_CHECK(weight.cols == x_.cols && y.rows == x_.rows && y.cols == weight.rows);
+    MCV_CHECK(num_jobs_ < jobs_.size());
+    if (x_.rows == 0 || weight.rows == 0) return;
+    Job& job = jobs_[num_jobs_++];
+    job.main = MakeSide(weight);
+    if (!gate.empty()) {
+      MCV_CHECK(gate.rows == weight.rows && gate.cols == weight.cols);
+      job.gate = MakeSide(gate);
+    }
+    job.epilogue = epilogue;
+    job.y = y;
+    job.row_step = RowStep(job.main);
+    if (!gate.empty()) job.row_step = std::max(job.row_step, RowStep(job.gate));
+    job.token_blocks = CeilDiv(x_.rows, kTokenBlock);
+    job.first_item = num_items_;
+    num_items_ += CeilDiv(weight.rows, job.row_step) * job.token_blocks;
+    row_step_ = std::max(row_step_, job.row_step);
+  }
+
+  void Run() {
+    if (num_items_ == 0) return;
+    token_block_ = std::min(x_.rows, kTokenBlock);
+    const int64_t sums_bytes = token_block_ * row_step_ * static_cast<int64_t>(sizeof(float));
+    worker_bytes_ = ScratchPlan::RoundUp(panel_bytes_) + 2 * ScratchPlan::RoundUp(sums_bytes);
+    const int64_t workers_offset = plan_.Reserve(worker_bytes_ * ctx_.pool->size());
+    base_ = plan_.Acquire(ctx_);
+    for (size_t i = 0; i < num_packings_; ++i) Pack(packings_[i]);
+    ctx_.pool->For(num_items_, 1, [&](int64_t begin, int64_t end, int worker) {
+      std::byte* own = base_ + workers_offset + worker * worker_bytes_;
+      for (int64_t item = begin; item < end; ++item) RunItem(item, own);
+    });
+  }
+
+ private:
+  // Tokens in the form of one kind of kernel; several weights may read the same.
+  struct Packing {
+    const DotKernel* dot = nullptr;
+    const PanelKernel* panel = nullptr;
+    int64_t offset = 0;
+  };
+
+  Side MakeSide(const WeightView& weight) {
+    Side side{.weight = weight};
+    side.row_bytes =
+        static_cast<int64_t>(*RowBytes(weight.type, static_cast<uint64_t>(weight.cols)));
+    side.dot = table_.dot(weight.type, ctx_.numerics);
+    side.panel = table_.panel(weight.type, ctx_.numerics);
+    if (side.panel != nullptr && x_.rows > side.dot->max_tokens) {
+      side.dot = nullptr;
+      const int64_t k = std::min(x_.cols, side.panel->k_block);
+      panel_bytes_ = std::max(panel_bytes_, side.panel->panel_bytes(k));
+    } else {
+      side.panel = nullptr;
+    }
+    side.packed_offset = FindPacking(side);
+    return side;
+  }
+
+  int64_t FindPacking(const Side& side) {
+    for (size_t i = 0; i < num_packings_; ++i) {
+      const Packing& p = packings_[i];
+      if (side.panel != nullptr ? p.panel == side.panel
+                                : p.dot != nullptr && p.dot->pack_token == side.dot->pack_token) {
+        return p.offset;
+      }
+    }
+    int64_t bytes = 0;
+    if (side.panel != nullptr) {
+      const int64_t strips = CeilDiv(x_.rows, side.panel->strip_tokens);
+      for (int64_t k = 0; k < x_.cols; k += side.panel->k_block) {
+        const int64_t count = std::min(side.panel->k_block, x_.cols - k);
+        bytes += strips * ScratchPlan::RoundUp(side.panel->strip_bytes(count));
+      }
+    } else {
+      bytes = x_.rows * ScratchPlan::RoundUp(side.dot->packed_bytes(x_.cols));
+    }
+    MCV_CHECK(num_packings_ < packings_.size());
+    packings_[num_packings_] = {side.dot, side.panel, plan_.Reserve(bytes)};
+    return packings_[num_packings_++].offset;
+  }
+
+  int64_t RowStep(const Side& side) const {
+    return side.panel != nullptr ? side.panel->panel_rows : kDotRows;
+  }
+
+  void Pack(const Packing& packing) {
+    std::byte* out = base_ + packing.offset;
+    if (packing.panel != nullptr) {
+      PackStrips(*packing.panel, out);
+      return;
+    }
+    const int64_t bytes = ScratchPlan::RoundUp(packing.dot->packed_bytes(x_.cols));
+    for (int64_t t = 0; t < x_.rows; ++t) {
+      packing.dot->pack_token(x_.Row(t), x_.cols, out + t * bytes);
+    }
+  }
+
+  // Strips of a K block lie one after the other, K blocks after each other.
+  void PackStrips(const PanelKernel& kernel, std::byte* out) {
+    const int64_t strips = CeilDiv(x_.rows, kernel.strip_tokens);
+    for (int64_t k = 0; k < x_.cols; k += kernel.k_block) {
+      const int64_t count = std::min(kernel.k_block, x_.cols - k);
+      const int64_t bytes = ScratchPlan::RoundUp(kernel.strip_bytes(count));
+      ctx_.pool->For(strips, 4, [&](int64_t begin, int64_t end, int) {
+        for (int64_t s = begin; s < end; ++s) {
+          const int64_t first = s * kernel.strip_tokens;
+          kernel.pack_tokens(x_.Row(first) + k, x_.stride,
+                             std::min(kernel.strip_tokens, x_.rows - first), count,
+                             out + s * bytes);
+        }
+      });
+      out += strips * bytes;
+    }
+  }
+
+  void RunItem(int64_t item, std::byte* own) const {
+    size_t j = num_jobs_ - 1;
+    while (jobs_[j].first_item > item) --j;
+    const Job& job = jobs_[j];
+    const int64_t local = item - job.first_item;
+    const int64_t row = local / job.token_blocks * job.row_step;
+    const int64_t rows = std::min(job.row_step, job.main.weight.rows - row);
+    // Blocks of tokens are whole strips and about equal.
+    const int64_t token = local % job.token_blocks * kTokenBlock;
+    const int64_t tokens = std::min(kTokenBlock, x_.rows - token);
+
+    std::byte* panel = own;
+    auto* sums = reinterpret_cast<float*>(own + ScratchPlan::RoundUp(panel_bytes_));
+    Multiply(job.main, {row, rows, token, tokens}, panel, sums);
+    if (job.gate.weight.empty()) {
+      Epilogue epilogue = job.epilogue;
+      if (epilogue.bias != nullptr) epilogue.bias += row;
+      table_.epilogue(
+          {sums, row_step_, tokens, rows, epilogue, job.y.Row(token) + row, job.y.stride});
+      return;
+    }
+    float* gate = sums + token_block_ * row_step_;
+    Multiply(job.gate, {row, rows, token, tokens}, panel, gate);
+    for (int64_t t = 0; t < tokens; ++t) {
+      table_.swiglu(gate + t * row_step_, sums + t * row_step_, rows, job.y.Row(token + t) + row);
+    }
+  }
+
+  struct Block {
+    int64_t row, rows, token, tokens;
+  };
+
+  // sums[t * row_step_ + r] = dot products of the block.
+  void Multiply(const Side& side, const Block& block, std::byte* panel, float* sums) const {
+    const std::byte* weights = side.weight.data + block.row * side.row_bytes;
+    const std::byte* packed = base_ + side.packed_offset;
+    if (side.panel != nullptr) {
+      for (int64_t r = 0; r < block.rows; r += side.panel->panel_rows) {
+        const int64_t rows = std::min(side.panel->panel_rows, block.rows - r);
+        MultiplyPanel(side, weights + r * side.row_bytes,
+                      {block.row + r, rows, block.token, block.tokens}, panel, sums + r);
+      }
+      return;
+    }
+    const int64_t token_bytes = ScratchPlan::RoundUp(side.dot->packed_bytes(x_.cols));
+    side.dot->rows({side.weight.type, weights, side.row_bytes, block.rows,
+                    packed + block.token * token_bytes, token_bytes, block.tokens, x_.cols, sums,
+                    row_step_});
+  }
+
+  void MultiplyPanel(const Side& side, const std::byte* weights, const Block& block,
+                     std::byte* panel, float* sums) const {
+    const PanelKernel& kernel = *side.panel;
+    const int64_t strips = CeilDiv(x_.rows, kernel.strip_tokens);
+    const std::byte* packed = base_ + side.packed_offset;
+    for (int64_t k = 0; k < x_.cols; k += kernel.k_block) {
+      const int64_t count = std::min(kernel.k_block, x_.cols - k);
+      const int64_t strip_bytes = ScratchPlan::RoundUp(kernel.strip_bytes(count));
+      const auto k_offset =
+          static_cast<int64_t>(*RowBytes(side.weight.type, static_cast<uint64_t>(k)));
+      kernel.pack_rows(side.weight.type, weights + k_offset, side.row_bytes, block.rows, count,
+                       panel);
+      for (int64_t t = 0; t < block.tokens; t += kernel.strip_tokens) {
+        const int64_t strip = (block.token + t) / kernel.strip_tokens;
+        kernel.tile({panel, packed + strip * strip_bytes, block.rows,
+                     std::min(kernel.strip_tokens, block.tokens - t), count, sums + t * row_step_,
+                     row_step_, /*accumulate=*/k > 0});
+      }
+      packed += strips * strip_bytes;
+    }
+  }
+
+  ConstMatView x_;
+  Context& ctx_;
+  const KernelTable& table_;
+  ScratchPlan plan_;
+  std::array<Job, 8> jobs_;
+  size_t num_jobs_ = 0;
+  std::array<Packing, 8> packings_;
+  size_t num_packings_ = 0;
+  int64_t num_items_ = 0;
+  int64_t row_step_ = 0;
+  int64_t token_block_ = 0;
+  int64_t panel_bytes_ = 0;
+  int64_t worker_bytes_ = 0;
+  std::byte* base_ = nullptr;
+};
+
+}  // namespace
+
+void MatMul(ConstMatView x, const WeightView& weight, const Epilogue& epilogue, MatView y,
+            Context& ctx) {
+  MatMulPlan plan(x, ctx);
+  plan.Add(weight, {}, epilogue, y);
+  plan.Run();
+}
+
+void MatMulMany(ConstMatView x, std::span<const MatMulTask> tasks, Context& ctx) {
+  MatMulPlan plan(x, ctx);
+  for (const MatMulTask& task : tasks) plan.Add(task.weight, {}, task.epilogue, task.y);
+  plan.Run();
+}
+
+void MatMulSwiGlu(ConstMatView x, const WeightView& gate, const WeightView& up, MatView y,
+                  Context& ctx) {
+  MatMulPlan plan(x, ctx);
+  plan.Add(up, gate, {}, y);
+  plan.Run();
+}
+
+}  // namespace mcv

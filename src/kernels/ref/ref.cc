@@ -1,0 +1,205 @@
+// The oracle: plain loops with sums in double. It says what every faster kernel must compute, and
+// it is what a newcomer should read first. Runs on any machine.
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <vector>
+
+#include "base/half.h"
+#include "formats/quant/quant.h"
+#include "kernels/table.h"
+
+namespace mcv {
+namespace {
+
+bool RunsAnywhere() { return true; }
+
+void LayerNormRow(const float* x, const float* weight, const float* bias, float eps, int64_t n,
+                  float* y) {
+  double mean = 0;
+  for (int64_t i = 0; i < n; ++i) mean += x[i];
+  mean /= static_cast<double>(n);
+  double variance = 0;
+  for (int64_t i = 0; i < n; ++i) variance += (x[i] - mean) * (x[i] - mean);
+  variance /= static_cast<double>(n);
+  const double inverse = 1.0 / std::sqrt(variance + eps);
+  for (int64_t i = 0; i < n; ++i) {
+    y[i] = static_cast<float>((x[i] - mean) * inverse * weight[i] + (bias ? bias[i] : 0.0f));
+  }
+}
+
+void RmsNormRow(const float* x, const float* weight, float eps, int64_t n, float* y) {
+  double squares = 0;
+  for (int64_t i = 0; i < n; ++i) squares += static_cast<double>(x[i]) * x[i];
+  const double inverse = 1.0 / std::sqrt(squares / static_cast<double>(n) + eps);
+  for (int64_t i = 0; i < n; ++i) y[i] = static_cast<float>(x[i] * inverse * weight[i]);
+}
+
+void RopeHead(float* x, int64_t half, const float* cos, const float* sin, RopeStyle style) {
+  for (int64_t i = 0; i < half; ++i) {
+    const int64_t first = style == RopeStyle::kHalves ? i : 2 * i;
+    const int64_t second = style == RopeStyle::kHalves ? i + half : 2 * i + 1;
+    const float a = x[first];
+    const float b = x[second];
+    x[first] = a * cos[i] - b * sin[i];
+    x[second] = b * cos[i] + a * sin[i];
+  }
+}
+
+double Activate(Activation activation, double v) {
+  switch (activation) {
+    case Activation::kNone:
+      return v;
+    case Activation::kGeluTanh:
+      return 0.5 * v * (1.0 + std::tanh(0.7978845608028654 * (v + 0.044715 * v * v * v)));
+    case Activation::kGeluErf:
+      return 0.5 * v * (1.0 + std::erf(v * 0.7071067811865476));
+    case Activation::kSilu:
+      return v / (1.0 + std::exp(-v));
+  }
+  return v;
+}
+
+void ApplyEpilogue(const EpilogueBlock& block) {
+  const Epilogue& e = block.epilogue;
+  for (int64_t t = 0; t < block.tokens; ++t) {
+    float* y = block.y + t * block.y_stride;
+    for (int64_t j = 0; j < block.columns; ++j) {
+      double v = block.c[t * block.ldc + j];
+      if (e.bias != nullptr) v += e.bias[j];
+      v = Activate(e.activation, v) * e.scale;
+      y[j] = static_cast<float>(e.accumulate ? y[j] + v : v);
+    }
+  }
+}
+
+void SwiGluRow(const float* gate, const float* up, int64_t n, float* y) {
+  for (int64_t i = 0; i < n; ++i) {
+    y[i] = static_cast<float>(Activate(Activation::kSilu, gate[i]) * up[i]);
+  }
+}
+
+void AddScaledRow(const float* x, float scale, int64_t n, float* y) {
+  for (int64_t i = 0; i < n; ++i) y[i] += scale * x[i];
+}
+
+void ScaleRow(float* x, float scale, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) x[i] *= scale;
+}
+
+void LoadRow(DType type, const std::byte* row, int64_t n, float* out) {
+  DequantizeRow(type, row, {out, static_cast<size_t>(n)});
+}
+
+void StoreRow(const float* x, int64_t n, DType type, std::byte* out) {
+  if (type == DType::kF32) {
+    std::memcpy(out, x, static_cast<size_t>(n) * sizeof(float));
+    return;
+  }
+  for (int64_t i = 0; i < n; ++i) {
+    const uint16_t bits = type == DType::kF16 ? FloatToHalf(x[i]) : FloatToBf16(x[i]);
+    std::memcpy(out + 2 * i, &bits, sizeof bits);
+  }
+}
+
+float SoftmaxStep(float* s, int64_t n, float scale, float* max, float* sum) {
+  const float new_max = std::max(*max, *std::max_element(s, s + n));
+  const float rescale = std::exp(scale * (*max - new_max));
+  double total = 0;
+  for (int64_t i = 0; i < n; ++i) {
+    s[i] = static_cast<float>(std::exp(static_cast<double>(scale) * (s[i] - new_max)));
+    total += s[i];
+  }
+  *sum = static_cast<float>(*sum * rescale + total);
+  *max = new_max;
+  return rescale;
+}
+
+void AttendPlain(const AttendArgs& args) {
+  std::vector<float> row(static_cast<size_t>(args.head_dim));
+  for (int64_t s = 0; s < args.num_keys; ++s) {
+    LoadRow(args.keys.type, args.keys.data + s * args.keys.row_bytes, args.head_dim, row.data());
+    for (int64_t r = 0; r < args.rows; ++r) {
+      double dot = 0;
+      for (int64_t i = 0; i < args.head_dim; ++i) {
+        dot += static_cast<double>(args.q[r * args.head_dim + i]) * row[static_cast<size_t>(i)];
+      }
+      args.scores[r * args.num_keys + s] = static_cast<float>(dot);
+    }
+  }
+  std::vector<double> mixed(static_cast<size_t>(args.head_dim));
+  for (int64_t r = 0; r < args.rows; ++r) {
+    float* p = args.scores + r * args.num_keys;
+    float max = -INFINITY;
+    float sum = 0;
+    SoftmaxStep(p, args.num_keys, args.scale, &max, &sum);
+    std::fill(mixed.begin(), mixed.end(), 0.0);
+    for (int64_t s = 0; s < args.num_keys; ++s) {
+      LoadRow(args.values.type, args.values.data + s * args.values.row_bytes, args.head_dim,
+              row.data());
+      for (size_t i = 0; i < mixed.size(); ++i) mixed[i] += static_cast<double>(p[s]) * row[i];
+    }
+    for (size_t i = 0; i < mixed.size(); ++i) {
+      args.out[r * args.head_dim + static_cast<int64_t>(i)] = static_cast<float>(mixed[i] / sum);
+    }
+  }
+}
+
+int64_t FloatBytes(int64_t k) { return k * static_cast<int64_t>(sizeof(float)); }
+
+void CopyToken(const float* x, int64_t k, std::byte* packed) {
+  std::memcpy(packed, x, static_cast<size_t>(FloatBytes(k)));
+}
+
+void DotRows(const DotKernel::Args& args) {
+  std::vector<float> row(static_cast<size_t>(args.k));
+  for (int64_t r = 0; r < args.rows; ++r) {
+    LoadRow(args.type, args.weights + r * args.row_bytes, args.k, row.data());
+    for (int64_t t = 0; t < args.num_tokens; ++t) {
+      const auto* x = reinterpret_cast<const float*>(args.tokens + t * args.token_bytes);
+      double sum = 0;
+      for (int64_t i = 0; i < args.k; ++i) {
+        sum += static_cast<double>(x[i]) * row[static_cast<size_t>(i)];
+      }
+      args.out[t * args.out_stride + r] = static_cast<float>(sum);
+    }
+  }
+}
+
+const DotKernel* PlainDot(DType, Numerics) {
+  static constexpr DotKernel kernel = {
+      .max_tokens = INT64_MAX,
+      .packed_bytes = FloatBytes,
+      .pack_token = CopyToken,
+      .rows = DotRows,
+  };
+  return &kernel;
+}
+
+const PanelKernel* NoPanel(DType, Numerics) { return nullptr; }
+
+}  // namespace
+
+const KernelTable& RefTable() {
+  static constexpr KernelTable table = {
+      .name = "ref",
+      .runs_here = RunsAnywhere,
+      .layer_norm = LayerNormRow,
+      .rms_norm = RmsNormRow,
+      .rope = RopeHead,
+      .epilogue = ApplyEpilogue,
+      .swiglu = SwiGluRow,
+      .add_scaled = AddScaledRow,
+      .scale = ScaleRow,
+      .load_row = LoadRow,
+      .store_row = StoreRow,
+      .softmax_step = SoftmaxStep,
+      .attend = AttendPlain,
+      .dot = PlainDot,
+      .panel = NoPanel,
+      .attention = NoPanel,
+  };
+  return table;
+}
+
+}  // namespace mcv
