@@ -3,6 +3,7 @@
 #pragma once
 
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "base/status.h"
@@ -40,6 +41,18 @@ enum class PlaceholderFormat {
 };
 enum class TokenizerKind { kSentencePiece, kLlama3Bpe, kQwen2Bpe };
 
+// How the tower's tensors are called in HF files.
+enum class VisionNames { kTimm, kSiglip };
+
+// What follows from the LLM's architecture alone.
+struct TextArchRow {
+  TextArch arch;
+  std::string_view gguf_name;  // general.architecture and the prefix of its keys
+  RopePairing gguf_pairing;    // HF files always hold halves (model-spec 3.5)
+  bool qkv_bias;
+  bool minicpm_scales;  // embedding, residual and logit scales (model-spec 1.2.2)
+};
+
 struct VersionRow {
   Version version;
   std::string_view name;        // "MiniCPM-Llama3-V 2.5"
@@ -58,10 +71,20 @@ struct VersionRow {
   std::string_view default_system;  // empty: none
   int gguf_version;                 // clip.minicpmv_version; 0 = never published as a pair
   int max_input_tokens;
+  VisionNames vision_names;
 };
 
 std::span<const VersionRow> AllVersions();
 const VersionRow& Row(Version version);
+const TextArchRow& Row(TextArch arch);
+// Null for an architecture that no version of the family has.
+const TextArchRow* FindTextArch(std::string_view gguf_name);
 Result<Version> FindVersion(std::string_view short_name);
+// "1.0, 2.0, 2.5, 2.6": for messages.
+std::string VersionList();
+
+// "interpolated", "strip", "grid".
+std::string_view PositionRuleName(PositionRule rule);
+Result<PositionRule> FindPositionRule(std::string_view name);
 
 }  // namespace mcv
