@@ -1,0 +1,97 @@
+#include "model/text/decoder_layer.h"
+
+#include <array>
+#include <cmath>
+
+#include "base/trace.h"
+
+namespace mcv {
+
+namespace {
+
+void ProjectQkv(const TextLayerWeights& w, TextActivations& act, Context& ctx) {
+  const std::array<MatMulTask, 3> tasks = {
+      MatMulTask{w.q.weight, {.bias = w.q.bias}, act.q},   // [T, H*D]
+      MatMulTask{w.k.weight, {.bias = w.k.bias}, act.k},   // [T, G*D]
+      MatMulTask{w.v.weight, {.bias = w.v.bias}, act.v}};  // [T, G*D]
+  MatMulMany(act.normed, tasks, ctx);
+}
+
+void Rotate(const TextConfig& config, const TextStep& step, TextActivations& act, Context& ctx) {
+  const RopeStyle style =
+      config.rope_pairing == RopePairing::kHalves ? RopeStyle::kHalves : RopeStyle::kAdjacent;
+  Rope(act.q, config.heads, config.head_dim, step.rope, style, ctx);
+  Rope(act.k, config.kv_heads, config.head_dim, step.rope, style, ctx);
+}
+
+AttentionArgs ArgsFor(const TextConfig& config, int layer, const KvCache& cache) {
+  AttentionArgs args;
+  args.keys = cache.Keys(layer);
+  args.values = cache.Values(layer);
+  args.heads = config.heads;
+  args.kv_heads = config.kv_heads;
+  args.head_dim = config.head_dim;
+  args.scale = 1.0f / std::sqrt(static_cast<float>(config.head_dim));
+  return args;
+}
+
+// Rows are consecutive positions of one sequence.
+void StoreAndAttend(const TextConfig& config, int layer, const TextStep& step, TextActivations& act,
+                    KvCache& cache, Context& ctx) {
+  const int64_t row_bytes = cache.row_bytes();
+  StoreRows(act.k, cache.type(), cache.KeyRow(layer, step.past), row_bytes, ctx);
+  StoreRows(act.v, cache.type(), cache.ValueRow(layer, step.past), row_bytes, ctx);
+  AttentionArgs args = ArgsFor(config, layer, cache);
+  args.q = act.q;
+  args.num_keys = step.past + act.q.rows;
+  args.causal_offset = step.past;
+  args.out = act.mixed;
+  Attention(args, ctx);
+}
+
+// Every row is a sequence of its own behind the shared prefix.
+void StoreAndAttendBeams(const TextConfig& config, int layer, const TextStep& step,
+                         TextActivations& act, KvCache& cache, Context& ctx) {
+  BeamSuffixes& beams = *step.beams;
+  const int64_t position = step.past + beams.rows();
+  for (int b = 0; b < beams.beams(); ++b) {
+    beams.Load(b, layer, cache);
+    StoreRows(act.k.Rows(b, 1), cache.type(), cache.KeyRow(layer, position), cache.row_bytes(),
+              ctx);
+    StoreRows(act.v.Rows(b, 1), cache.type(), cache.ValueRow(layer, position), cache.row_bytes(),
+              ctx);
+    beams.KeepNewRow(b, layer, cache);
+    AttentionArgs args = ArgsFor(config, layer, cache);
+    args.q = act.q.Rows(b, 1);
+    args.num_keys = position + 1;
+    args.out = act.mixed.Rows(b, 1);
+    Attention(args, ctx);
+  }
+}
+
+}  // namespace
+
+// T tokens, E width, H query heads, G kv heads, D head size, F ffn.
+void DecoderLayer(const TextLayerWeights& w, const TextConfig& config, int layer,
+                  const TextStep& step, TextActivations& act, KvCache& cache, Context& ctx) {
+  const Epilogue add_branch = {.scale = config.residual_scale, .accumulate = true};
+  {
+    TraceScope scope(ctx.trace, Zone::kTextAttention);
+    RmsNorm(act.x, w.attn_norm, config.rms_eps, act.normed, ctx);  // [T, E]
+    ProjectQkv(w, act, ctx);                                       // [T, H*D], [T, G*D] x 2
+    Rotate(config, step, act, ctx);
+    if (step.beams == nullptr) {
+      StoreAndAttend(config, layer, step, act, cache, ctx);  // [T, H*D]
+    } else {
+      StoreAndAttendBeams(config, layer, step, act, cache, ctx);  // [T, H*D]
+    }
+    MatMul(act.mixed, w.out, add_branch, act.x, ctx);  // x += s * ...
+  }
+  TraceScope scope(ctx.trace, Zone::kTextMlp);
+  RmsNorm(act.x, w.ffn_norm, config.rms_eps, act.normed, ctx);  // [T, E]
+  MatMulSwiGlu(act.normed, w.gate, w.up, act.hidden, ctx);      // [T, F]
+  MatMul(act.hidden, w.down, add_branch, act.x, ctx);           // x += s * ...
+  Note(step.taps, Tap::kTextState, layer + 1, act.x);
+}
+
+}  // namespace mcv

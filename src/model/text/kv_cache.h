@@ -1,0 +1,86 @@
+// Keys and values of every position so far, one block per layer. Memory is taken from the system
+// untouched: positions that were never reached cost address space only.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "base/status.h"
+#include "kernels/kernels.h"
+#include "spec/config.h"
+
+namespace mcv {
+
+// One conversation's cache. One thread. Layout per layer: keys [capacity, G*D], then values.
+class KvCache {
+ public:
+  // type: kF32 (exact), kF16 or kBF16. ResourceExhausted with the bytes asked for when they cannot
+  // be had.
+  static Result<KvCache> Create(const TextConfig& config, DType type, int64_t capacity);
+
+  DType type() const { return type_; }
+  int layers() const { return layers_; }
+  int64_t capacity() const { return capacity_; }
+  int64_t length() const { return length_; }
+  int64_t row_bytes() const { return row_bytes_; }
+  // Bytes of all layers for one position: what one more token costs.
+  int64_t bytes_per_position() const { return 2 * row_bytes_ * layers_; }
+
+  // Forgets the positions from `length` on; they are overwritten by what comes next.
+  void Truncate(int64_t length);
+  // Positions [length, length + count) have been stored in every layer.
+  void Advance(int64_t count);
+
+  std::byte* KeyRow(int layer, int64_t position);
+  std::byte* ValueRow(int layer, int64_t position);
+  KvView Keys(int layer) const;
+  KvView Values(int layer) const;
+
+ private:
+  KvCache() = default;
+
+  DType type_ = DType::kF32;
+  int layers_ = 0;
+  int64_t capacity_ = 0;
+  int64_t length_ = 0;
+  int64_t row_bytes_ = 0;
+  std::unique_ptr<std::byte[]> data_;
+};
+
+// Beam search over one shared prefix: only what each beam added is kept apart, and is put behind
+// the prefix while that beam attends. Moving a few hundred rows per layer and step is far below the
+// weights that the step reads anyway.
+class BeamSuffixes {
+ public:
+  // max_rows: the most rows that a beam can add.
+  static Result<BeamSuffixes> Create(const KvCache& cache, int beams, int64_t max_rows);
+
+  int beams() const { return static_cast<int>(slots_.size()); }
+  int64_t rows() const { return rows_; }
+  int64_t max_rows() const { return max_rows_; }
+
+  // Beam b goes on from what beam parents[b] had.
+  void Reorder(std::span<const int> parents);
+  // Copies beam's rows of `layer` behind the prefix of `cache`.
+  void Load(int beam, int layer, KvCache& cache) const;
+  // Takes over the row that was just stored behind the loaded ones.
+  void KeepNewRow(int beam, int layer, KvCache& cache);
+  // Every beam and layer has its new row.
+  void Advance() { ++rows_; }
+
+ private:
+  using Slot = std::unique_ptr<std::byte[]>;
+  BeamSuffixes() = default;
+  std::byte* Rows(int beam, int layer, int part) const;
+
+  int layers_ = 0;
+  int64_t row_bytes_ = 0;
+  int64_t max_rows_ = 0;
+  int64_t rows_ = 0;
+  std::vector<Slot> slots_;   // one per beam: [layers, 2, max_rows, row_bytes]
+  std::vector<Slot> spares_;  // as many again, for reordering
+};
+
+}  // namespace mcv

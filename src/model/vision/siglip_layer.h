@@ -1,0 +1,16 @@
+// One block of the vision transformer. Paper section 3 (SigLIP SoViT-400m/14).
+#pragma once
+
+#include "kernels/kernels.h"
+#include "model/activations.h"
+#include "model/weights.h"
+#include "spec/config.h"
+
+namespace mcv {
+
+// act.x [N, C] -> act.x [N, C], in place. Every patch sees every patch, padding included: the
+// caller decides N.
+void SiglipLayer(const VisionLayerWeights& weights, const VisionConfig& config,
+                 VisionActivations& act, Context& ctx);
+
+}  // namespace mcv
