@@ -95,6 +95,8 @@ class GgufFile {
   uint32_t version_ = 0;
   std::vector<GgufKey> keys_;
   std::vector<GgufTensor> tensors_;
+  std::vector<uint32_t> key_order_;  // indices sorted by name, for lookups
+  std::vector<uint32_t> tensor_order_;
 };
 
 }  // namespace mcv

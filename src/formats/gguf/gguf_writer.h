@@ -11,6 +11,7 @@
 
 #include "base/status.h"
 #include "formats/dtype.h"
+#include "formats/gguf/gguf_file.h"
 
 namespace mcv {
 
@@ -32,6 +33,10 @@ class GgufWriter {
   void AddStrings(std::string_view key, const std::vector<std::string>& values);
   void AddI32s(std::string_view key, const std::vector<int32_t>& values);
   void AddF32s(std::string_view key, const std::vector<float>& values);
+
+  // Any value in its own type and width, for instance one read from another file. The variant must
+  // hold what a reader would hold for value.type.
+  void AddValue(std::string_view key, const GgufValue& value);
 
   // dims fastest first. The producer returns exactly the tensor's bytes when Write reaches it.
   using Producer = std::function<Result<std::vector<std::byte>>()>;

@@ -1,0 +1,90 @@
+// IQ4_NL: 32 values, one scale, four-bit indices into a fixed table that is denser near zero.
+#include <algorithm>
+#include <cmath>
+
+#include "formats/quant/block_codecs.h"
+
+namespace mcv {
+namespace {
+
+// The index of the table value nearest to `value`; the table is sorted.
+int NearestIndex(float value) {
+  const int8_t* begin = kIq4NlValues;
+  const int8_t* end = begin + 16;
+  const int8_t* above = std::lower_bound(begin, end, value);
+  if (above == begin) return 0;
+  if (above == end) return 15;
+  const float up = static_cast<float>(*above) - value;
+  const float down = value - static_cast<float>(above[-1]);
+  return static_cast<int>(above - begin) - (down <= up ? 1 : 0);
+}
+
+struct Sums {
+  float xv = 0.0f;
+  float vv = 0.0f;
+  float Gain() const { return vv > 0.0f ? xv * xv / vv : 0.0f; }
+  float Scale() const { return vv > 0.0f ? xv / vv : 0.0f; }
+};
+
+Sums SumNearest(const float* in, float inverse) {
+  Sums sums;
+  for (int j = 0; j < 32; ++j) {
+    const auto value = static_cast<float>(kIq4NlValues[NearestIndex(in[j] * inverse)]);
+    sums.xv += in[j] * value;
+    sums.vv += value * value;
+  }
+  return sums;
+}
+
+// The least-squares scale: candidates put the peak near either end of the table, then indices and
+// scale improve each other.
+float FitScale(const float* in) {
+  float peak = 0.0f;
+  for (int j = 0; j < 32; ++j) {
+    if (std::fabs(in[j]) > std::fabs(peak)) peak = in[j];
+  }
+  if (peak == 0.0f || !std::isfinite(1.0f / peak)) return 0.0f;
+  Sums best;
+  const auto consider = [&](float inverse) {
+    const Sums sums = SumNearest(in, inverse);
+    if (sums.Gain() <= best.Gain()) return false;
+    best = sums;
+    return true;
+  };
+  for (int step = -7; step <= 7; ++step) {
+    const float stretch = 1.0f + 0.02f * static_cast<float>(step);
+    consider(static_cast<float>(kIq4NlValues[0]) * stretch / peak);
+    consider(static_cast<float>(kIq4NlValues[15]) * stretch / peak);
+  }
+  for (int round = 0; round < 4; ++round) {
+    if (best.Scale() == 0.0f || !consider(1.0f / best.Scale())) break;
+  }
+  return best.Scale();
+}
+
+}  // namespace
+
+void DequantizeBlocks(const BlockIQ4_NL* blocks, size_t count, float* out) {
+  for (size_t i = 0; i < count; ++i, out += 32) {
+    const float d = LoadHalf(blocks[i].d);
+    for (int j = 0; j < 16; ++j) {
+      out[j] = d * static_cast<float>(kIq4NlValues[blocks[i].qs[j] & 15]);
+      out[j + 16] = d * static_cast<float>(kIq4NlValues[blocks[i].qs[j] >> 4]);
+    }
+  }
+}
+
+void QuantizeBlocks(const float* in, size_t count, BlockIQ4_NL* blocks) {
+  for (size_t i = 0; i < count; ++i, in += 32) {
+    StoreHalf(FitScale(in), blocks[i].d);
+    // Indices for the scale as it is stored.
+    const float d = LoadHalf(blocks[i].d);
+    const float inverse = d != 0.0f ? 1.0f / d : 0.0f;
+    for (int j = 0; j < 16; ++j) {
+      blocks[i].qs[j] = static_cast<uint8_t>(NearestIndex(in[j] * inverse) |
+                                             NearestIndex(in[j + 16] * inverse) << 4);
+    }
+  }
+}
+
+}  // namespace mcv
