@@ -5,6 +5,8 @@
 #include <limits>
 #include <optional>
 
+#include "formats/printable.h"
+
 namespace mcv {
 namespace {
 
@@ -100,12 +102,12 @@ Status CheckProjectorKind(const GgufFile& vision) {
   const std::string projector = keys.String("clip.projector_type", "resampler");
   MCV_RETURN_IF_ERROR(keys.status());
   if (arch != "clip") {
-    return InvalidArgument(vision.name() + ": general.architecture is '" + arch +
-                           "', expected 'clip' (the mmproj file of a MiniCPM-V pair)");
+    return InvalidArgument(vision.name() + ": general.architecture is " + Printable(arch) +
+                           ", expected 'clip' (the mmproj file of a MiniCPM-V pair)");
   }
   if (projector != "resampler") {
-    return Unsupported(vision.name() + ": clip.projector_type is '" + projector +
-                       "', expected 'resampler' (MiniCPM-V)");
+    return Unsupported(vision.name() + ": clip.projector_type is " + Printable(projector) +
+                       ", expected 'resampler' (MiniCPM-V)");
   }
   return OkStatus();
 }
@@ -136,8 +138,8 @@ Status CheckTextFeatures(const GgufFile& file, const std::string& prefix, const 
   const int value_width = keys.Int(prefix + "attention.value_length", text.head_dim);
   MCV_RETURN_IF_ERROR(keys.status());
   if (scaling != "none") {
-    return Unsupported(file.name() + ": " + prefix + "rope.scaling.type is '" + scaling +
-                       "'; only plain rotary positions are supported");
+    return Unsupported(file.name() + ": " + prefix + "rope.scaling.type is " + Printable(scaling) +
+                       "; only plain rotary positions are supported");
   }
   if (rotated != text.head_dim || value_width != text.head_dim) {
     return Unsupported(file.name() + ": heads of " + std::to_string(text.head_dim) + " with " +
@@ -279,8 +281,8 @@ Status CheckTokenizerKind(const GgufFile& file, const VersionRow& row) {
   const bool pieces = row.tokenizer == TokenizerKind::kSentencePiece;
   const std::string_view expected = pieces ? "llama" : "gpt2";
   if (model == expected) return OkStatus();
-  return Unsupported(file.name() + ": tokenizer.ggml.model is '" + std::string(model) +
-                     "', expected '" + std::string(expected) + "' for " + std::string(row.name));
+  return Unsupported(file.name() + ": tokenizer.ggml.model is " + Printable(model) +
+                     ", expected '" + std::string(expected) + "' for " + std::string(row.name));
 }
 
 }  // namespace
@@ -294,8 +296,8 @@ Result<ModelConfig> ReadGgufConfig(const GgufFile& text, const GgufFile* vision)
   MCV_ASSIGN_OR_RETURN(const std::string_view arch_name, text.GetString("general.architecture"));
   const TextArchRow* arch = FindTextArch(arch_name);
   if (!arch) {
-    return Unsupported(text.name() + ": general.architecture is '" + std::string(arch_name) +
-                       "', expected minicpm (1.0, 2.0), llama (2.5) or qwen2 (2.6)" +
+    return Unsupported(text.name() + ": general.architecture is " + Printable(arch_name) +
+                       ", expected minicpm (1.0, 2.0), llama (2.5) or qwen2 (2.6)" +
                        (arch_name == "clip" ? "; this is an mmproj file, give the language "
                                               "model's file first"
                                             : ""));

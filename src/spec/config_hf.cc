@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "base/mapped_file.h"
+#include "formats/printable.h"
 #include "spec/json_object.h"
 
 namespace mcv {
@@ -100,7 +101,8 @@ Status HfConfigReader::ReadText() {
   }
   const std::string activation = config_.String("hidden_act", "silu");
   if (activation != "silu") {
-    return Unsupported(where_ + "/config.json: hidden_act is '" + activation + "', expected silu");
+    return Unsupported(where_ + "/config.json: hidden_act is " + Printable(activation) +
+                       ", expected silu");
   }
   if (Row(text.arch).minicpm_scales && text.layers > 0) {
     text.embedding_scale = static_cast<float>(config_.Real("scale_emb"));
@@ -116,8 +118,8 @@ Status HfConfigReader::ReadTimmVision() {
   const json* sizes = config_.Find("vision_encoder_config");
   const std::string encoder = config_.String("vision_encoder", "");
   if (!sizes && !encoder.starts_with("vit_so400m_patch14_siglip")) {
-    return Unsupported(where_ + "/config.json: vision_encoder is '" + encoder +
-                       "', expected vit_so400m_patch14_siglip_384 (or its sizes in "
+    return Unsupported(where_ + "/config.json: vision_encoder is " + Printable(encoder) +
+                       ", expected vit_so400m_patch14_siglip_384 (or its sizes in "
                        "vision_encoder_config)");
   }
   static const json kNone = json::object();
@@ -147,8 +149,8 @@ Status HfConfigReader::ReadSiglipVision() {
   vision.table_side = vision.patch > 0 ? image / vision.patch : 0;
   const std::string activation = tower.String("hidden_act", "gelu_pytorch_tanh");
   if (activation != "gelu_pytorch_tanh") {
-    return Unsupported(where_ + "/config.json: vision hidden_act is '" + activation +
-                       "', expected gelu_pytorch_tanh");
+    return Unsupported(where_ + "/config.json: vision hidden_act is " + Printable(activation) +
+                       ", expected gelu_pytorch_tanh");
   }
   return tower.status();
 }

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <set>
 
+#include "formats/printable.h"
 #include "formats/quant/quant.h"
 #include "spec/config_gguf.h"
 #include "spec/config_hf.h"
@@ -306,7 +307,7 @@ Completeness ModelFiles::CheckComplete() const {
   const auto note = [&](std::string_view name) {
     if (known.count(name) || IsComputedTensor(name)) return;
     auto& list = IsForeign(std::string(name), config_) ? out.foreign : out.unexpected;
-    list.emplace_back(name);
+    list.push_back(Printable(name));
   };
   if (safetensors_) {
     for (const SafeTensor& tensor : safetensors_->tensors()) note(tensor.name);

@@ -48,7 +48,7 @@ struct TensorData {
 struct Completeness {
   std::vector<std::string> missing;     // "text.0.attn_q (GGUF blk.0.attn_q.weight, HF ...)"
   std::vector<std::string> wrong;       // full sentences: shape or type
-  std::vector<std::string> unexpected;  // stored names that no row of the table has
+  std::vector<std::string> unexpected;  // stored names, quoted, that no row of the table has
   // Unexpected tensors that would change the numbers (extra biases, norms, rotary factors).
   std::vector<std::string> foreign;
   bool ok() const { return missing.empty() && wrong.empty() && foreign.empty(); }

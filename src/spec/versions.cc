@@ -2,6 +2,8 @@
 // here: a row holds only what the files do not say. Source: model-spec 1.1 to 1.10.
 #include "spec/versions.h"
 
+#include "formats/printable.h"
+
 namespace mcv {
 namespace {
 
@@ -146,8 +148,8 @@ Result<Version> FindVersion(std::string_view short_name) {
   for (const VersionRow& row : kVersions) {
     if (row.short_name == short_name) return row.version;
   }
-  return Unsupported("MiniCPM-V version '" + std::string(short_name) +
-                     "' is not one that this program runs; it runs " + VersionList());
+  return Unsupported("MiniCPM-V version " + Printable(short_name) +
+                     " is not one that this program runs; it runs " + VersionList());
 }
 
 std::string_view PositionRuleName(PositionRule rule) {
@@ -161,8 +163,8 @@ Result<PositionRule> FindPositionRule(std::string_view name) {
   for (const PositionRuleRow& row : kPositionRules) {
     if (row.name == name) return row.rule;
   }
-  return InvalidArgument("position rule '" + std::string(name) +
-                         "' is unknown; expected interpolated, strip or grid");
+  return InvalidArgument("position rule " + Printable(name) +
+                         " is unknown; expected interpolated, strip or grid");
 }
 
 }  // namespace mcv

@@ -1,0 +1,319 @@
+// Opens the tiny golden models in both layouts, and damaged copies of them.
+#include "spec/model_files.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <fstream>
+#include <iterator>
+
+#include "base/file_writer.h"
+#include "spec/test_models.h"
+
+namespace mcv {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+namespace fs = std::filesystem;
+
+constexpr char k25Hf[] = "models/v25_tiny/hf";
+constexpr char k25Llm[] = "models/v25_tiny/gguf/llm-Q4_K_M.gguf";
+constexpr char k20Llm[] = "models/v20_tiny/gguf/llm-f16.gguf";
+constexpr char k20Mmproj[] = "models/v20_tiny/gguf/mmproj-f16.gguf";
+constexpr char k26Hf[] = "models/v26_tiny/hf";
+
+// Models of which both layouts may be there; names of the GGUF's LLM file.
+struct Pair {
+  const char* model;
+  const char* llm;
+  Version version;
+};
+constexpr Pair kPairs[] = {{"v20_tiny", "llm-f16.gguf", Version::kV2_0},
+                           {"v25_tiny", "llm-f32.gguf", Version::kV2_5},
+                           {"v26_tiny", "llm-f32.gguf", Version::kV2_6}};
+
+std::string ReadAll(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+// A folder of its own per test, removed afterwards.
+class ModelFilesTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    const auto* info = ::testing::UnitTest::GetInstance()->current_test_info();
+    folder_ = fs::temp_directory_path() /
+              ("mcv_" + std::string(info->name()) + std::to_string(::getpid()));
+    fs::create_directories(folder_);
+  }
+  void TearDown() override { fs::remove_all(folder_); }
+
+  std::string Put(const std::string& name, const std::string& bytes) {
+    const std::string path = (folder_ / name).string();
+    EXPECT_TRUE(WriteFile(path, bytes).ok());
+    return path;
+  }
+
+  fs::path folder_;
+};
+
+// Overwrites the 32-bit value of a key in the bytes of a GGUF.
+void PatchU32(std::string& gguf, const std::string& key, uint32_t value) {
+  const size_t at = gguf.find(key);
+  ASSERT_NE(at, std::string::npos) << key;
+  std::memcpy(gguf.data() + at + key.size() + 4, &value, 4);
+}
+
+void PatchText(std::string& bytes, const std::string& from, const std::string& to) {
+  ASSERT_EQ(from.size(), to.size());
+  const size_t at = bytes.find(from);
+  ASSERT_NE(at, std::string::npos) << from;
+  bytes.replace(at, from.size(), to);
+}
+
+void ExpectSameConfig(const ModelConfig& a, const ModelConfig& b) {
+  EXPECT_EQ(a.version, b.version);
+  EXPECT_EQ(a.has_vision, b.has_vision);
+  EXPECT_EQ(a.text.arch, b.text.arch);
+  EXPECT_EQ(a.text.layers, b.text.layers);
+  EXPECT_EQ(a.text.width, b.text.width);
+  EXPECT_EQ(a.text.ffn, b.text.ffn);
+  EXPECT_EQ(a.text.heads, b.text.heads);
+  EXPECT_EQ(a.text.kv_heads, b.text.kv_heads);
+  EXPECT_EQ(a.text.head_dim, b.text.head_dim);
+  EXPECT_EQ(a.text.vocab, b.text.vocab);
+  EXPECT_EQ(a.text.max_positions, b.text.max_positions);
+  EXPECT_EQ(a.text.rms_eps, b.text.rms_eps);
+  EXPECT_EQ(a.text.rope_theta, b.text.rope_theta);
+  EXPECT_EQ(a.text.qkv_bias, b.text.qkv_bias);
+  EXPECT_EQ(a.text.tied_head, b.text.tied_head);
+  EXPECT_EQ(a.text.embedding_scale, b.text.embedding_scale);
+  EXPECT_EQ(a.text.residual_scale, b.text.residual_scale);
+  EXPECT_EQ(a.text.logit_divisor, b.text.logit_divisor);
+  EXPECT_EQ(a.vision.width, b.vision.width);
+  EXPECT_EQ(a.vision.layers, b.vision.layers);
+  EXPECT_EQ(a.vision.heads, b.vision.heads);
+  EXPECT_EQ(a.vision.ffn, b.vision.ffn);
+  EXPECT_EQ(a.vision.patch, b.vision.patch);
+  EXPECT_EQ(a.vision.table_side, b.vision.table_side);
+  EXPECT_EQ(a.vision.norm_eps, b.vision.norm_eps);
+  EXPECT_EQ(a.vision.activation, b.vision.activation);
+  EXPECT_EQ(a.vision.position_rule, b.vision.position_rule);
+  EXPECT_EQ(a.vision.bucket_rule, b.vision.bucket_rule);
+  EXPECT_EQ(a.resampler.queries, b.resampler.queries);
+  EXPECT_EQ(a.resampler.width, b.resampler.width);
+  EXPECT_EQ(a.resampler.kv_width, b.resampler.kv_width);
+  EXPECT_EQ(a.resampler.heads, b.resampler.heads);
+  EXPECT_EQ(a.resampler.norm_eps, b.resampler.norm_eps);
+  EXPECT_EQ(a.resampler.positions, b.resampler.positions);
+  EXPECT_EQ(a.slicing.rule, b.slicing.rule);
+  EXPECT_EQ(a.slicing.scale_resolution, b.slicing.scale_resolution);
+  EXPECT_EQ(a.slicing.patch, b.slicing.patch);
+  EXPECT_EQ(a.slicing.max_slices, b.slicing.max_slices);
+  EXPECT_EQ(a.projector_predivided, b.projector_predivided);
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(a.image_mean[i], b.image_mean[i]);
+    EXPECT_EQ(a.image_std[i], b.image_std[i]);
+  }
+}
+
+class BothLayouts : public ::testing::TestWithParam<Pair> {};
+INSTANTIATE_TEST_SUITE_P(Goldens, BothLayouts, ::testing::ValuesIn(kPairs),
+                         [](const auto& info) { return std::string(info.param.model); });
+
+// One model in two layouts is one configuration and the same numbers in every tensor.
+TEST_P(BothLayouts, HoldTheSameModel) {
+  const std::string base = std::string("models/") + GetParam().model;
+  const std::string gguf_path = base + "/gguf/" + GetParam().llm;
+  MCV_REQUIRE_GOLDEN(base + "/hf");
+  MCV_REQUIRE_GOLDEN(gguf_path);
+  const auto hf = ModelFiles::Open(GoldenPath(base + "/hf"));
+  ASSERT_TRUE(hf.ok()) << hf.status().ToString();
+  const auto gguf = ModelFiles::Open(GoldenPath(gguf_path));
+  ASSERT_TRUE(gguf.ok()) << gguf.status().ToString();
+
+  EXPECT_EQ(hf->config().version, GetParam().version);
+  EXPECT_TRUE(gguf->config().has_vision);
+  EXPECT_EQ(hf->config().text.rope_pairing, RopePairing::kHalves);
+  EXPECT_EQ(gguf->config().text.rope_pairing, Row(gguf->config().text.arch).gguf_pairing);
+  ExpectSameConfig(hf->config(), gguf->config());
+  EXPECT_TRUE(hf->CheckComplete().unexpected.empty());
+  EXPECT_TRUE(gguf->CheckComplete().unexpected.empty());
+  for (const TensorSpec& spec : hf->tensors()) {
+    const auto a = ReadTensor(*hf, spec);
+    const auto b = ReadTensor(*gguf, *gguf->FindSpec(spec.id));
+    ASSERT_TRUE(a.ok()) << a.status().ToString();
+    ASSERT_TRUE(b.ok()) << b.status().ToString();
+    EXPECT_EQ(*a, *b) << spec.id;
+  }
+}
+
+TEST_F(ModelFilesTest, EveryRowIsFoundInTheCommittedModels) {
+  for (const char* name : {k20Llm, k26Hf, k25Llm}) {
+    MCV_REQUIRE_GOLDEN(name);
+    const auto files = ModelFiles::Open(GoldenPath(name));
+    ASSERT_TRUE(files.ok()) << files.status().ToString();
+    EXPECT_TRUE(files->config().has_vision) << name;
+    for (const TensorSpec& spec : files->tensors()) {
+      const auto data = files->Find(spec.id);
+      ASSERT_TRUE(data.ok()) << data.status().ToString();
+      EXPECT_EQ(data->rows, spec.rows);
+      EXPECT_EQ(data->cols, spec.cols);
+      EXPECT_NE(data->file, nullptr);
+      EXPECT_EQ(data->from_hf, files->is_hf());
+    }
+    files->WillNeed(TensorFile::kVision);
+    files->Drop(TensorFile::kVision);
+    EXPECT_EQ(files->Find("text.7.attn_q").status().code(), StatusCode::kNotFound);
+  }
+}
+
+TEST_F(ModelFilesTest, MovingKeepsViews) {
+  MCV_REQUIRE_GOLDEN(k20Llm);
+  auto opened = ModelFiles::Open(GoldenPath(k20Llm));
+  ASSERT_TRUE(opened.ok());
+  const std::byte* before = opened->Find("text.1.attn_norm")->bytes.data();
+  const ModelFiles moved = *std::move(opened);
+  EXPECT_EQ(moved.Find("text.1.attn_norm")->bytes.data(), before);
+}
+
+TEST_F(ModelFilesTest, OptionsOverrideTheRules) {
+  MCV_REQUIRE_GOLDEN(k25Llm);
+  OpenOptions options;
+  options.position_rule = PositionRule::kGrid;
+  options.bucket_rule = BucketRule::kExact;
+  const auto files = ModelFiles::Open(GoldenPath(k25Llm), options);
+  ASSERT_TRUE(files.ok()) << files.status().ToString();
+  EXPECT_EQ(files->config().vision.position_rule, PositionRule::kGrid);
+  EXPECT_EQ(files->config().vision.bucket_rule, BucketRule::kExact);
+  options.position_rule = PositionRule::kInterpolated;
+  EXPECT_THAT(ModelFiles::Open(GoldenPath(k25Llm), options).status().message(),
+              HasSubstr("does not fit version 2.5"));
+}
+
+TEST_F(ModelFilesTest, TheLlmAloneIsATextModel) {
+  MCV_REQUIRE_GOLDEN(k25Llm);
+  const std::string alone = Put("llm.gguf", ReadAll(GoldenPath(k25Llm)));
+  const auto files = ModelFiles::Open(folder_.string());
+  ASSERT_TRUE(files.ok()) << files.status().ToString();
+  EXPECT_FALSE(files->config().has_vision);
+  EXPECT_TRUE(files->notes().empty());
+  EXPECT_EQ(files->Find("vision.patch").status().code(), StatusCode::kNotFound);
+}
+
+TEST_F(ModelFilesTest, AForeignMmprojBesideIsNotedAndNotUsed) {
+  MCV_REQUIRE_GOLDEN(k25Llm);
+  MCV_REQUIRE_GOLDEN(k20Mmproj);
+  const std::string llm = Put("llm.gguf", ReadAll(GoldenPath(k25Llm)));
+  Put("mmproj.gguf", ReadAll(GoldenPath(k20Mmproj)));
+  const auto files = ModelFiles::Open(llm);
+  ASSERT_TRUE(files.ok()) << files.status().ToString();
+  EXPECT_FALSE(files->config().has_vision);
+  ASSERT_EQ(files->notes().size(), 1u);
+  EXPECT_THAT(files->notes()[0], HasSubstr("do not belong together"));
+}
+
+TEST_F(ModelFilesTest, RefusesPairsThatDoNotBelongTogether) {
+  MCV_REQUIRE_GOLDEN(k25Llm);
+  MCV_REQUIRE_GOLDEN(k20Llm);
+  MCV_REQUIRE_GOLDEN(k20Mmproj);
+  OpenOptions options;
+  options.mmproj = GoldenPath(k20Mmproj);
+  EXPECT_THAT(ModelFiles::Open(GoldenPath(k25Llm), options).status().message(),
+              AllOf(HasSubstr("do not belong together"), HasSubstr("MiniCPM-V 2.0"),
+                    HasSubstr("minicpm"), HasSubstr("llama")));
+
+  // A wider LLM of the right kind.
+  std::string wide = ReadAll(GoldenPath(k20Llm));
+  PatchU32(wide, "minicpm.embedding_length", 512);
+  PatchU32(wide, "minicpm.attention.head_count", 8);
+  EXPECT_THAT(ModelFiles::Open(Put("wide.gguf", wide), options).status().message(),
+              AllOf(HasSubstr("ends in 256 columns"), HasSubstr("is 512 wide")));
+
+  std::string queries = ReadAll(GoldenPath(k20Mmproj));
+  PatchU32(queries, "clip.minicpmv_query_num", 96);
+  options.mmproj = Put("queries.gguf", queries);
+  EXPECT_THAT(ModelFiles::Open(GoldenPath(k20Llm), options).status().message(),
+              HasSubstr("clip.minicpmv_query_num is 96 but tensor resampler.query has 64 rows"));
+
+  std::string newer = ReadAll(GoldenPath(k20Mmproj));
+  PatchU32(newer, "clip.minicpmv_version", 6);
+  options.mmproj = Put("newer.gguf", newer);
+  EXPECT_THAT(ModelFiles::Open(GoldenPath(k20Llm), options).status().message(),
+              HasSubstr("clip.minicpmv_version is 6, which this program does not run"));
+
+  EXPECT_THAT(ModelFiles::Open(GoldenPath(k20Mmproj)).status().message(),
+              HasSubstr("this is an mmproj file"));
+}
+
+TEST_F(ModelFilesTest, MissingAndForeignTensorsAreNamed) {
+  MCV_REQUIRE_GOLDEN(k20Llm);
+  std::string damaged = ReadAll(GoldenPath(k20Llm));
+  PatchText(damaged, "blk.1.attn_q.weight", "blk.1.attn_q.strang");
+  const std::string path = Put("damaged.gguf", damaged);
+  const auto files = ModelFiles::Open(path);
+  EXPECT_THAT(files.status().message(),
+              AllOf(HasSubstr(path),
+                    HasSubstr("missing tensors: text.1.attn_q (GGUF "
+                              "blk.1.attn_q.weight, HF "
+                              "llm.model.layers.1.self_attn.q_proj.weight)"),
+                    HasSubstr("'blk.1.attn_q.strang'")));
+
+  OpenOptions options;
+  options.allow_incomplete = true;
+  const auto incomplete = ModelFiles::Open(path, options);
+  ASSERT_TRUE(incomplete.ok()) << incomplete.status().ToString();
+  EXPECT_EQ(incomplete->CheckComplete().missing.size(), 1u);
+  EXPECT_EQ(incomplete->CheckComplete().foreign.size(), 1u);
+}
+
+TEST_F(ModelFilesTest, WrongShapesAreNamedWithBothShapes) {
+  MCV_REQUIRE_GOLDEN(k20Llm);
+  std::string damaged = ReadAll(GoldenPath(k20Llm));
+  PatchU32(damaged, "minicpm.feed_forward_length", 128);
+  EXPECT_THAT(ModelFiles::Open(Put("damaged.gguf", damaged)).status().message(),
+              AllOf(HasSubstr("text.0.ffn_gate"), HasSubstr("has dims [256, 256]"),
+                    HasSubstr("expected [256, 128]")));
+}
+
+TEST_F(ModelFilesTest, HfShapesAreHeldAgainstTheConfiguration) {
+  MCV_REQUIRE_GOLDEN(k26Hf);
+  const fs::path source = GoldenPath(k26Hf);
+  std::string config = ReadAll((source / "config.json").string());
+  PatchText(config, "\"vocab_size\": 448", "\"vocab_size\": 449");
+  Put("config.json", config);
+  Put("model.safetensors", ReadAll((source / "model.safetensors").string()));
+  EXPECT_THAT(ModelFiles::Open(folder_.string()).status().message(),
+              AllOf(HasSubstr("text.embed"), HasSubstr("has shape [448, 256]"),
+                    HasSubstr("expected [449, 256]")));
+}
+
+TEST_F(ModelFilesTest, SaysWhatItExpectsWhereThereIsNoModel) {
+  EXPECT_EQ(ModelFiles::Open((folder_ / "absent").string()).status().code(), StatusCode::kNotFound);
+  EXPECT_THAT(ModelFiles::Open(folder_.string()).status().message(),
+              HasSubstr("no model in this folder"));
+  Put("config.json", "{}");
+  EXPECT_THAT(ModelFiles::Open(folder_.string()).status().message(),
+              HasSubstr("cannot tell the version"));
+}
+
+TEST_F(ModelFilesTest, TwoLanguageModelsInAFolderAskForAName) {
+  MCV_REQUIRE_GOLDEN(k25Llm);
+  const std::string bytes = ReadAll(GoldenPath(k25Llm));
+  Put("a.gguf", bytes);
+  Put("b.gguf", bytes);
+  EXPECT_THAT(ModelFiles::Open(folder_.string()).status().message(),
+              AllOf(HasSubstr("2 language model files"), HasSubstr("a.gguf")));
+}
+
+TEST_F(ModelFilesTest, ASafetensorsPathOpensItsFolder) {
+  MCV_REQUIRE_GOLDEN(k26Hf);
+  const auto files = ModelFiles::Open(GoldenPath(k26Hf) + "/model.safetensors");
+  ASSERT_TRUE(files.ok()) << files.status().ToString();
+  EXPECT_EQ(files->config().version, Version::kV2_6);
+}
+
+}  // namespace
+}  // namespace mcv
