@@ -1,0 +1,189 @@
+// Attention of every target against softmax in double, over head sizes, groups, masks and KV types.
+#include <cstring>
+
+#include "base/half.h"
+#include "kernels/kernel_test_support.h"
+
+namespace mcv {
+namespace {
+
+struct Case {
+  int64_t tokens, keys;
+  int heads, kv_heads, head_dim;
+  int64_t causal_offset;
+  DType type;
+};
+
+struct KvData {
+  std::vector<std::byte> bytes;
+  std::vector<float> values;  // as stored
+  KvView view;
+};
+
+KvData MakeKv(const Case& c, uint64_t seed) {
+  const int64_t cols = int64_t{c.kv_heads} * c.head_dim;
+  const auto row_bytes = static_cast<int64_t>(*RowBytes(c.type, static_cast<uint64_t>(cols))) + 6;
+  KvData kv;
+  const std::vector<float> source = RandomFloats(c.keys * cols, seed);
+  kv.bytes.resize(static_cast<size_t>(c.keys * row_bytes));
+  kv.values.resize(source.size());
+  for (int64_t s = 0; s < c.keys; ++s) {
+    const auto n = static_cast<size_t>(cols);
+    std::byte* row = kv.bytes.data() + s * row_bytes;
+    QuantizeRow(c.type, {source.data() + s * cols, n}, row);
+    DequantizeRow(c.type, row, {kv.values.data() + s * cols, n});
+  }
+  kv.view = {c.type, kv.bytes.data(), row_bytes};
+  return kv;
+}
+
+// Softmax attention of one query head in double.
+std::vector<double> Reference(const Case& c, const float* q, int64_t t, int head,
+                              const KvData& keys, const KvData& values, float scale) {
+  const int64_t cols = int64_t{c.kv_heads} * c.head_dim;
+  const int64_t column = int64_t{head / (c.heads / c.kv_heads)} * c.head_dim;
+  const int64_t seen = c.causal_offset < 0 ? c.keys : std::min(c.keys, t + c.causal_offset + 1);
+  std::vector<double> p(static_cast<size_t>(seen));
+  double max = -1e300, sum = 0;
+  for (int64_t s = 0; s < seen; ++s) {
+    double dot = 0;
+    for (int64_t i = 0; i < c.head_dim; ++i) {
+      dot += static_cast<double>(q[i]) * keys.values[static_cast<size_t>(s * cols + column + i)];
+    }
+    p[static_cast<size_t>(s)] = dot * scale;
+    max = std::max(max, dot * scale);
+  }
+  for (double& v : p) sum += (v = std::exp(v - max));
+  std::vector<double> out(static_cast<size_t>(c.head_dim));
+  for (int64_t s = 0; s < seen; ++s) {
+    for (int64_t i = 0; i < c.head_dim; ++i) {
+      out[static_cast<size_t>(i)] += p[static_cast<size_t>(s)] / sum *
+                                     values.values[static_cast<size_t>(s * cols + column + i)];
+    }
+  }
+  return out;
+}
+
+void Check(const Case& c, Context& ctx) {
+  SCOPED_TRACE("T=" + std::to_string(c.tokens) + " S=" + std::to_string(c.keys) +
+               " heads=" + std::to_string(c.heads) + "/" + std::to_string(c.kv_heads) +
+               " d=" + std::to_string(c.head_dim) + " causal=" + std::to_string(c.causal_offset) +
+               " " + std::string(Traits(c.type).name) +
+               (ctx.numerics == Numerics::kExact ? " exact" : " fast"));
+  const int64_t cols = int64_t{c.heads} * c.head_dim;
+  const int64_t q_stride = cols + 7;
+  const std::vector<float> q = RandomFloats(c.tokens * q_stride, 3);
+  const KvData keys = MakeKv(c, 4), values = MakeKv(c, 5);
+  const float scale = 1.0f / std::sqrt(static_cast<float>(c.head_dim));
+  GuardedMatrix out(c.tokens, cols, cols + 2);
+  Attention({.q = {q.data(), c.tokens, cols, q_stride},
+             .keys = keys.view,
+             .values = values.view,
+             .num_keys = c.keys,
+             .heads = c.heads,
+             .kv_heads = c.kv_heads,
+             .head_dim = c.head_dim,
+             .scale = scale,
+             .causal_offset = c.causal_offset,
+             .out = out.view()},
+            ctx);
+  out.ExpectOnlyMatrixWritten();
+  // bf16 moves each of q, k, p and v by 2^-9 at most; scores are of size 1, outputs at most 4.
+  const double tolerance = ctx.numerics == Numerics::kExact ? 5e-6 : 4e-2;
+  for (int64_t t = 0; t<c.tokens; t += c.tokens> 40 ? 7 : 1) {
+    for (int h = 0; h < c.heads; ++h) {
+      const int64_t column = int64_t{h} * c.head_dim;
+      const auto want = Reference(c, q.data() + t * q_stride + column, t, h, keys, values, scale);
+      for (int64_t i = 0; i < c.head_dim; ++i) {
+        ASSERT_NEAR(out.view().Row(t)[column + i], want[static_cast<size_t>(i)], tolerance)
+            << "t=" << t << " h=" << h << " i=" << i;
+      }
+    }
+  }
+}
+
+class AttentionTest : public ::testing::TestWithParam<std::string> {};
+
+TEST_P(AttentionTest, SweepsShapes) {
+  const Case cases[] = {
+      {1, 1, 1, 1, 64, -1, DType::kF32},        {1, 37, 4, 2, 128, 36, DType::kF16},
+      {1, 700, 8, 2, 128, 699, DType::kF16},    {2, 33, 6, 2, 72, 31, DType::kBF16},
+      {5, 19, 2, 2, 36, -1, DType::kF32},       {13, 64, 2, 2, 72, -1, DType::kF32},
+      {30, 30, 4, 1, 64, 0, DType::kF16},       {17, 600, 4, 4, 72, -1, DType::kF32},
+      {65, 1100, 2, 1, 128, 1035, DType::kF16}, {300, 300, 7, 1, 32, 0, DType::kBF16},
+      {270, 520, 3, 3, 5, -1, DType::kF32},     {33, 513, 1, 1, 80, 480, DType::kF16},
+      {3, 5, 2, 2, 8, 0, DType::kF32},
+  };
+  ThreadPool pool(2);
+  for (Numerics numerics : {Numerics::kExact, Numerics::kFast}) {
+    Context ctx = MakeContext(pool, GetParam(), numerics);
+    for (const Case& c : cases) {
+      Check(c, ctx);
+      if (HasFatalFailure()) return;
+    }
+  }
+}
+
+TEST_P(AttentionTest, ResultDoesNotDependOnThreads) {
+  const Case c = {90, 90, 4, 2, 64, 0, DType::kF16};
+  const int64_t cols = 256;
+  const std::vector<float> q = RandomFloats(c.tokens * cols, 3);
+  const KvData keys = MakeKv(c, 4), values = MakeKv(c, 5);
+  for (Numerics numerics : {Numerics::kExact, Numerics::kFast}) {
+    std::vector<float> first;
+    for (int threads : {1, 2, 3}) {
+      ThreadPool pool(threads);
+      Context ctx = MakeContext(pool, GetParam(), numerics);
+      std::vector<float> out(q.size());
+      Attention({.q = {q.data(), c.tokens, cols},
+                 .keys = keys.view,
+                 .values = values.view,
+                 .num_keys = c.keys,
+                 .heads = c.heads,
+                 .kv_heads = c.kv_heads,
+                 .head_dim = c.head_dim,
+                 .scale = 0.125f,
+                 .causal_offset = c.causal_offset,
+                 .out = {out.data(), c.tokens, cols}},
+                ctx);
+      if (threads == 1) first = out;
+      ASSERT_EQ(std::memcmp(first.data(), out.data(), out.size() * 4), 0) << threads;
+    }
+  }
+}
+
+// Large scores of both signs: nothing overflows, and a key that wins takes all.
+TEST_P(AttentionTest, ExtremeScores) {
+  ThreadPool pool(1);
+  for (int64_t tokens : {1, 20}) {
+    Context ctx = MakeContext(pool, GetParam(), Numerics::kExact);
+    const int64_t keys = 40, d = 64;
+    std::vector<float> q(static_cast<size_t>(tokens * d), 100.0f);
+    std::vector<float> k(static_cast<size_t>(keys * d), -100.0f), v(k.size(), 1.0f);
+    for (int64_t i = 0; i < d; ++i) {
+      k[static_cast<size_t>(29 * d + i)] = 100.0f;
+      v[static_cast<size_t>(29 * d + i)] = 3.0f;
+    }
+    std::vector<float> out(q.size());
+    const auto as_kv = [&](const std::vector<float>& m) {
+      return KvView{DType::kF32, reinterpret_cast<const std::byte*>(m.data()), d * 4};
+    };
+    Attention({.q = {q.data(), tokens, d},
+               .keys = as_kv(k),
+               .values = as_kv(v),
+               .num_keys = keys,
+               .heads = 1,
+               .kv_heads = 1,
+               .head_dim = static_cast<int>(d),
+               .scale = 1.0f,
+               .out = {out.data(), tokens, d}},
+              ctx);
+    for (float x : out) ASSERT_EQ(x, 3.0f);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Targets, AttentionTest, ::testing::ValuesIn(TargetNames()),
+                         [](const auto& info) { return info.param; });
+
+}  // namespace
+}  // namespace mcv

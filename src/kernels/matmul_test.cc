@@ -1,0 +1,196 @@
+// Every target x numerics x weight type x shape against sums in double of the dequantised weights.
+#include <cstring>
+
+#include "kernels/kernel_test_support.h"
+
+namespace mcv {
+namespace {
+
+constexpr DType kTypes[] = {DType::kF32,  DType::kF16,  DType::kBF16, DType::kQ4_0,  DType::kQ4_1,
+                            DType::kQ5_0, DType::kQ5_1, DType::kQ8_0, DType::kQ2_K,  DType::kQ3_K,
+                            DType::kQ4_K, DType::kQ5_K, DType::kQ6_K, DType::kIQ4_NL};
+
+struct Shape {
+  int64_t t, n, k;
+};
+
+// Shapes that a type can have: K in whole blocks.
+std::vector<Shape> Shapes(DType type) {
+  const int64_t block = Traits(type).block_elements;
+  std::vector<Shape> shapes;
+  const int64_t tokens[] = {1, 2, 3, 4, 5, 7, 11, 12, 13, 25, 37};
+  const int64_t rows[] = {1, 3, 4, 15, 16, 17, 31, 32, 33, 70};
+  const int64_t float_columns[] = {1, 2, 7, 8, 15, 17, 33, 72, 100, 257};
+  size_t i = 0;
+  for (int64_t t : tokens) {
+    for (int64_t n : rows) {
+      const int64_t k = block == 1 ? float_columns[i % std::size(float_columns)]
+                                   : block * static_cast<int64_t>(1 + i % 3);
+      ++i;
+      shapes.push_back({t, n, k});
+    }
+  }
+  // More than one block in the K direction of every kernel.
+  const int64_t long_k = 6400 / block * block;
+  for (int64_t t : {1, 3, 14}) shapes.push_back({t, 33, long_k});
+  return shapes;
+}
+
+class MatMulTest : public ::testing::TestWithParam<std::string> {};
+
+void CheckOne(DType type, const Shape& shape, Context& ctx) {
+  const auto [t, n, k] = shape;
+  SCOPED_TRACE(std::string(Traits(type).name) + " T=" + std::to_string(t) +
+               " N=" + std::to_string(n) + " K=" + std::to_string(k) +
+               (ctx.numerics == Numerics::kExact ? " exact" : " fast"));
+  const auto seed = static_cast<uint64_t>(t * 1000003 + n * 1009 + k);
+  const TestWeight weight = MakeWeight(type, n, k, seed);
+  const int64_t x_stride = k + 5;
+  const std::vector<float> x = RandomFloats(t * x_stride, seed + 1);
+  GuardedMatrix y(t, n, n + 3);
+  MatMul({x.data(), t, k, x_stride}, weight.view, {}, y.view(), ctx);
+  y.ExpectOnlyMatrixWritten();
+  for (int64_t i = 0; i < t; ++i) {
+    const float* row = x.data() + i * x_stride;
+    for (int64_t j = 0; j < n; ++j) {
+      const float* w = weight.values.data() + j * k;
+      double want = 0;
+      for (int64_t c = 0; c < k; ++c) want += static_cast<double>(row[c]) * w[c];
+      const double tolerance = DotTolerance(ctx.numerics, Norm(row, k), Norm(w, k), k);
+      ASSERT_NEAR(y.view().Row(i)[j], want, tolerance) << i << "," << j;
+    }
+  }
+}
+
+TEST_P(MatMulTest, SweepsTypesAndShapes) {
+  ThreadPool pool(2);
+  for (Numerics numerics : {Numerics::kExact, Numerics::kFast}) {
+    Context ctx = MakeContext(pool, GetParam(), numerics);
+    for (DType type : kTypes) {
+      for (const Shape& shape : Shapes(type)) {
+        CheckOne(type, shape, ctx);
+        if (HasFatalFailure()) return;
+      }
+    }
+  }
+}
+
+TEST_P(MatMulTest, EpilogueDoesBiasActivationScaleAndAdds) {
+  ThreadPool pool(2);
+  Context ctx = MakeContext(pool, GetParam(), Numerics::kExact);
+  const int64_t n = 45, k = 64;
+  const TestWeight weight = MakeWeight(DType::kF32, n, k, 5);
+  const std::vector<float> bias = RandomFloats(n, 6, 3.0);
+  const Activation activations[] = {Activation::kNone, Activation::kGeluTanh, Activation::kGeluErf,
+                                    Activation::kSilu};
+  for (int64_t t : {1, 20}) {
+    const std::vector<float> x = RandomFloats(t * k, 7, 3.0);
+    for (Activation activation : activations) {
+      for (bool accumulate : {false, true}) {
+        std::vector<float> y = RandomFloats(t * n, 8);
+        const std::vector<float> before = y;
+        MatMul({x.data(), t, k}, weight.view, {bias.data(), activation, 0.7f, accumulate},
+               {y.data(), t, n}, ctx);
+        for (int64_t i = 0; i < t * n; ++i) {
+          double v = bias[static_cast<size_t>(i % n)];
+          for (int64_t c = 0; c < k; ++c) {
+            v += static_cast<double>(x[static_cast<size_t>(i / n * k + c)]) *
+                 weight.values[static_cast<size_t>(i % n * k + c)];
+          }
+          if (activation == Activation::kGeluTanh) {
+            v = 0.5 * v * (1 + std::tanh(std::sqrt(2 / M_PI) * (v + 0.044715 * v * v * v)));
+          } else if (activation == Activation::kGeluErf) {
+            v = 0.5 * v * (1 + std::erf(v / std::sqrt(2.0)));
+          } else if (activation == Activation::kSilu) {
+            v = v / (1 + std::exp(-v));
+          }
+          v *= 0.7;
+          if (accumulate) v += before[static_cast<size_t>(i)];
+          ASSERT_NEAR(y[static_cast<size_t>(i)], v, 4e-6)
+              << "activation " << static_cast<int>(activation);
+        }
+      }
+    }
+  }
+}
+
+TEST_P(MatMulTest, ManyEqualsOneByOne) {
+  ThreadPool pool(3);
+  Context ctx = MakeContext(pool, GetParam(), Numerics::kFast);
+  const int64_t k = 512;
+  const TestWeight q = MakeWeight(DType::kQ4_K, 96, k, 1);
+  const TestWeight kv = MakeWeight(DType::kQ6_K, 40, k, 2);
+  const TestWeight f = MakeWeight(DType::kF16, 33, k, 3);
+  for (int64_t t : {1, 40}) {
+    const std::vector<float> x = RandomFloats(t * k, 4);
+    std::vector<float> many(static_cast<size_t>(t * 169)), single(many.size());
+    MatView a(many.data(), t, 169), b(single.data(), t, 169);
+    const MatMulTask tasks[] = {
+        {q.view, {}, a.Cols(0, 96)}, {kv.view, {}, a.Cols(96, 40)}, {f.view, {}, a.Cols(136, 33)}};
+    MatMulMany({x.data(), t, k}, tasks, ctx);
+    MatMul({x.data(), t, k}, q.view, {}, b.Cols(0, 96), ctx);
+    MatMul({x.data(), t, k}, kv.view, {}, b.Cols(96, 40), ctx);
+    MatMul({x.data(), t, k}, f.view, {}, b.Cols(136, 33), ctx);
+    EXPECT_EQ(many, single) << "T=" << t;
+  }
+}
+
+TEST_P(MatMulTest, SwiGluIsSiluOfGateTimesUp) {
+  ThreadPool pool(2);
+  for (Numerics numerics : {Numerics::kExact, Numerics::kFast}) {
+    Context ctx = MakeContext(pool, GetParam(), numerics);
+    const int64_t k = 256, f = 77;
+    const TestWeight gate = MakeWeight(DType::kQ4_K, f, k, 1);
+    const TestWeight up = MakeWeight(DType::kQ6_K, f, k, 2);
+    for (int64_t t : {1, 3, 29}) {
+      const std::vector<float> x = RandomFloats(t * k, 3);
+      std::vector<float> g(static_cast<size_t>(t * f)), u(g.size());
+      GuardedMatrix y(t, f, f + 1);
+      MatMul({x.data(), t, k}, gate.view, {nullptr, Activation::kSilu}, {g.data(), t, f}, ctx);
+      MatMul({x.data(), t, k}, up.view, {}, {u.data(), t, f}, ctx);
+      MatMulSwiGlu({x.data(), t, k}, gate.view, up.view, y.view(), ctx);
+      y.ExpectOnlyMatrixWritten();
+      for (int64_t i = 0; i < t; ++i) {
+        for (int64_t j = 0; j < f; ++j) {
+          const auto at = static_cast<size_t>(i * f + j);
+          ASSERT_NEAR(y.view().Row(i)[j], g[at] * u[at], 1e-5 * (1 + std::fabs(g[at] * u[at])));
+        }
+      }
+    }
+  }
+}
+
+TEST_P(MatMulTest, ResultDoesNotDependOnThreads) {
+  const int64_t k = 2304;
+  for (DType type : {DType::kF16, DType::kQ4_K, DType::kQ6_K, DType::kQ8_0}) {
+    const TestWeight weight = MakeWeight(type, 131, k, 9);
+    for (Numerics numerics : {Numerics::kExact, Numerics::kFast}) {
+      for (int64_t t : {1, 30}) {
+        const std::vector<float> x = RandomFloats(t * k, 10);
+        std::vector<float> first;
+        for (int threads : {1, 2, 3}) {
+          ThreadPool pool(threads);
+          Context ctx = MakeContext(pool, GetParam(), numerics);
+          std::vector<float> y(static_cast<size_t>(t * 131));
+          MatMul({x.data(), t, k}, weight.view, {}, {y.data(), t, 131}, ctx);
+          if (threads == 1) first = y;
+          ASSERT_EQ(std::memcmp(first.data(), y.data(), y.size() * 4), 0)
+              << Traits(type).name << " T=" << t << " threads=" << threads;
+        }
+      }
+    }
+  }
+}
+
+// More tokens than one block of sums holds.
+TEST_P(MatMulTest, ManyTokens) {
+  ThreadPool pool(2);
+  Context ctx = MakeContext(pool, GetParam(), Numerics::kFast);
+  CheckOne(DType::kF16, {2100, 35, 40}, ctx);
+}
+
+INSTANTIATE_TEST_SUITE_P(Targets, MatMulTest, ::testing::ValuesIn(TargetNames()),
+                         [](const auto& info) { return info.param; });
+
+}  // namespace
+}  // namespace mcv

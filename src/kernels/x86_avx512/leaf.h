@@ -1,0 +1,13 @@
+// What the files of this leaf offer its tables.
+#pragma once
+
+#include "kernels/table.h"
+
+namespace mcv::x86_avx512 {
+
+// Everything that is fp32: rows, attention for one token, the exact kernels.
+void FillFloat(KernelTable* table);
+const DotKernel& FloatDot();
+const PanelKernel& F32Panel();
+
+}  // namespace mcv::x86_avx512
