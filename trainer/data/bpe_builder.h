@@ -14,6 +14,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "base/status.h"
@@ -47,6 +48,8 @@ class NanoTokenizer {
   int32_t Special(std::string_view name) const;
 
  private:
+  void AppendPiece(const std::string& piece, std::vector<int32_t>& ids) const;
+
   std::vector<std::string> pieces_;  // raw bytes of each id
   std::vector<bool> is_special_;
   std::unordered_map<std::string, int32_t> ids_;  // ordinary tokens by raw bytes

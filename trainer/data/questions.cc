@@ -303,10 +303,13 @@ std::vector<Turn> AskAboutScene(const ScenePlan& plan, const ThingTable& things,
     while (at >= maker->weight && maker + 1 < std::end(kMakers)) at -= (maker++)->weight;
     const auto turn = (interviewer.*maker->make)();
     if (!turn) continue;
-    // One naming question is enough, and no question twice.
+    // No question twice, in other words either: the same type with the same answer is one, except
+    // where the answer says little.
     const bool asked = std::any_of(turns.begin(), turns.end(), [&](const Turn& t) {
+      const bool telling = t.type == QuestionType::kName || t.type == QuestionType::kColour ||
+                           t.type == QuestionType::kCount || t.type == QuestionType::kDescribe;
       return t.question == turn->question ||
-             (t.type == turn->type && t.type == QuestionType::kName);
+             (t.type == turn->type && telling && t.answer == turn->answer);
     });
     if (!asked) turns.push_back(*turn);
   }

@@ -90,6 +90,11 @@ void DrawText(cairo_t* canvas, double x, double y, int width, const std::string&
   g_object_unref(layout);
 }
 
+// Two screen pixels for one, except where the picture would leave its cell.
+double Scale(const mcv::trainer::Picture& picture) {
+  return picture.width * kScale > kCellWidth ? 1.35 : kScale;
+}
+
 void DrawPicture(cairo_t* canvas, double x, double y, const mcv::trainer::Picture& picture) {
   cairo_surface_t* surface =
       cairo_image_surface_create(CAIRO_FORMAT_RGB24, picture.width, picture.height);
@@ -105,9 +110,7 @@ void DrawPicture(cairo_t* canvas, double x, double y, const mcv::trainer::Pictur
   cairo_surface_mark_dirty(surface);
   cairo_save(canvas);
   cairo_translate(canvas, x, y);
-  // Two screen pixels for one, except where the picture would leave its cell.
-  const double scale = picture.width * kScale > kCellWidth ? 1.35 : kScale;
-  cairo_scale(canvas, scale, scale);
+  cairo_scale(canvas, Scale(picture), Scale(picture));
   cairo_set_source_surface(canvas, surface, 0, 0);
   cairo_pattern_set_filter(cairo_get_source(canvas), CAIRO_FILTER_NEAREST);
   cairo_paint(canvas);
@@ -157,7 +160,7 @@ int main(int argc, char** argv) {
     for (const auto& turn : sample.turns) text += turn.question + "  \u2192 " + turn.answer + "\n";
     if (options.labels) text += LabelText(sample, **assets);
     cairo_set_source_rgb(canvas, 0, 0, 0);
-    const int below = sample.kind == mcv::trainer::SampleKind::kScene ? 200 : 120;
+    const double below = sample.picture.height * Scale(sample.picture) + 4;
     DrawText(canvas, x, y + below, kCellWidth - 8, text);
   }
   cairo_destroy(canvas);
