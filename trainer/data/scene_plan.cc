@@ -11,6 +11,7 @@ namespace {
 constexpr int kRaster = 6;         // cells a side for layouts
 constexpr int kBandsPerSide = 40;  // size bands
 constexpr double kShapeShare = 0.3;
+constexpr double kSmallest = 0.25;  // of the side: what a person still tells apart
 
 // Hue, saturation and value ranges of each name in kColourNames. The ranges keep clear of each
 // other, so that no shape's colour is a matter of taste. Hue in degrees; may run below 0.
@@ -153,17 +154,24 @@ std::array<double, 2> SizeRange(int num_things, double difficulty) {
   }
 }
 
-// Places all things, or returns false where one finds no room.
+// Places all things, or returns false where one finds no room. Later attempts allow smaller things,
+// down to kSmallest: a large thing alone can be centred in few cells only.
 bool TryPlace(std::vector<PlacedThing>& placed, bool held_out, const PatchGrid& grid,
-              double difficulty, RandomStream& random) {
+              double difficulty, int attempt, RandomStream& random) {
   const double side = std::sqrt(double(grid.width()) * grid.height());
-  const auto [low, high] = SizeRange(static_cast<int>(placed.size()), difficulty);
-  // A large crowd on an elongated grid is limited by the shorter side.
-  const double longest = 0.97 * std::min(grid.width(), grid.height());
+  auto [low, high] = SizeRange(static_cast<int>(placed.size()), difficulty);
+  // On an elongated grid the shorter side is the limit. What is left of the range is as wide as six
+  // bands, so that it has sizes of both splits; the ranges of crowds were chosen so.
+  const double highest = 0.97 * std::min(grid.width(), grid.height()) / side;
+  if (high > highest) {
+    high = highest;
+    low = std::min(low, high - 6.0 / kBandsPerSide);
+  }
+  low = std::max(std::min(low, kSmallest), low - 0.05 * (attempt / 30));
   for (size_t i = 0; i < placed.size(); ++i) {
     PlacedThing& thing = placed[i];
     do {
-      thing.size = static_cast<float>(std::min(longest, side * random.Uniform(low, high)));
+      thing.size = static_cast<float>(side * random.Uniform(low, high));
     } while (IsHeldOutSize(thing.size, grid) != held_out);
     bool found = false;
     for (int attempt = 0; attempt < 30 && !found; ++attempt) {
@@ -265,7 +273,7 @@ ScenePlan PlanScene(const ThingTable& things, const SpriteSet& sprites, bool hel
   // A crowd that is too large for the grid in its size range gets rid of its last thing after a
   // hundred failures; with the ranges above that is rare.
   for (int attempt = 1;; ++attempt) {
-    if (TryPlace(plan.things, held_out, grid, difficulty, random) &&
+    if (TryPlace(plan.things, held_out, grid, difficulty, attempt, random) &&
         IsHeldOutLayout(LayoutCells(plan)) == held_out) {
       return plan;
     }

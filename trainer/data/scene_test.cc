@@ -97,7 +97,7 @@ TEST(Scene, OneToFiveThingsInsideThePicture) {
     const ScenePlan plan = Plan(i % 2 == 1, i);
     ++counts[plan.things.size()];
     for (const PlacedThing& placed : plan.things) {
-      EXPECT_GE(placed.size, 20);
+      EXPECT_GE(placed.size, 20.9f);
       EXPECT_GT(placed.x, 0.4f * placed.size);
       EXPECT_LT(placed.x, 84 - 0.4f * placed.size);
     }
