@@ -1,0 +1,135 @@
+#include "formats/image/image.h"
+
+#include <new>
+#include <utility>
+
+#include "base/mapped_file.h"
+#include "formats/image/decoders.h"
+#include "formats/image/orientation.h"
+#include "formats/image/sniff.h"
+
+namespace mcv {
+namespace image_internal {
+
+Result<std::vector<uint8_t>> NewBuffer(uint64_t num_bytes, uint8_t fill) {
+  try {
+    return std::vector<uint8_t>(num_bytes, fill);
+  } catch (const std::bad_alloc&) {
+    return ResourceExhausted("the picture needs " + std::to_string(num_bytes) +
+                             " bytes of memory, which are not to be had");
+  }
+}
+
+Result<Image> NewImage(int width, int height, uint8_t fill) {
+  Image image;
+  image.width = width;
+  image.height = height;
+  MCV_ASSIGN_OR_RETURN(
+      image.pixels,
+      NewBuffer(uint64_t{3} * static_cast<uint64_t>(width) * static_cast<uint64_t>(height), fill));
+  return image;
+}
+
+void FlattenRow(const uint8_t* rgba, int width, bool over_white, uint8_t* rgb) {
+  for (int x = 0; x < width; ++x, rgba += 4, rgb += 3) {
+    const uint32_t alpha = over_white ? rgba[3] : 255;
+    for (int c = 0; c < 3; ++c) {
+      rgb[c] = static_cast<uint8_t>((rgba[c] * alpha + 255 * (255 - alpha) + 127) / 255);
+    }
+  }
+}
+
+}  // namespace image_internal
+
+namespace {
+
+// Above this a claim of a large size is held against the bytes that are to justify it.
+constexpr uint64_t kUnquestionedPixels = 16'000'000;
+// Photographs have 3 to 20 pixels per byte. JPEG spends at least a bit on 64 pixels; the deflate of
+// PNG reaches 1032 bytes from one, and a byte may hold 8 pixels. (A WebP of one colour is a few
+// bytes long at any size, so nothing can be asked of it.)
+constexpr uint64_t kMostJpegPixelsPerByte = 1024;
+constexpr uint64_t kMostPngPixelsPerByte = 1032 * 8;
+
+std::string SizeText(const ImageInfo& info) {
+  return std::to_string(info.width) + "x" + std::to_string(info.height);
+}
+
+Status CheckLimits(const ImageInfo& info, PictureKind kind, uint64_t file_bytes,
+                   const ImageOptions& options) {
+  const uint64_t pixels = static_cast<uint64_t>(info.width) * static_cast<uint64_t>(info.height);
+  if (info.width > options.max_side || info.height > options.max_side) {
+    return ResourceExhausted("the " + info.format + " picture claims " + SizeText(info) +
+                             " pixels; a side may have " + std::to_string(options.max_side));
+  }
+  if (pixels > options.max_pixels) {
+    return ResourceExhausted("the " + info.format + " picture claims " + SizeText(info) +
+                             " pixels; " + std::to_string(options.max_pixels) +
+                             " are accepted: make it smaller first");
+  }
+  const uint64_t per_byte = kind == PictureKind::kJpeg  ? kMostJpegPixelsPerByte
+                            : kind == PictureKind::kPng ? kMostPngPixelsPerByte
+                                                        : 0;
+  if (per_byte > 0 && pixels > kUnquestionedPixels && pixels / per_byte > file_bytes) {
+    return Corrupt("the " + info.format + " picture claims " + SizeText(info) +
+                   " pixels, which its " + std::to_string(file_bytes) + " bytes cannot hold");
+  }
+  return OkStatus();
+}
+
+Result<ImageInfo> ReadInfo(std::span<const std::byte> file, const Sniffed& sniffed) {
+  switch (sniffed.kind) {
+    case PictureKind::kJpeg:
+      return image_internal::ReadJpegInfo(file);
+    case PictureKind::kPng:
+      return image_internal::ReadPngInfo(file);
+    case PictureKind::kWebp:
+      return image_internal::ReadWebpInfo(file);
+    case PictureKind::kNotAccepted:
+      break;
+  }
+  return Unsupported("this is " + sniffed.name + "; accepted are JPEG, PNG and WebP pictures");
+}
+
+Result<DecodedImage> DecodeStored(std::span<const std::byte> file, const Sniffed& sniffed,
+                                  const ImageInfo& info, const ImageOptions& options) {
+  switch (sniffed.kind) {
+    case PictureKind::kJpeg:
+      return image_internal::DecodeJpeg(file, info);
+    case PictureKind::kPng:
+      return image_internal::DecodePng(file, info, options);
+    default:
+      return image_internal::DecodeWebp(file, info, options);
+  }
+}
+
+// More than any picture within max_pixels needs; a file beyond it is not read into memory.
+constexpr size_t kMaxFileBytes = size_t{1} << 30;
+
+}  // namespace
+
+Result<ImageInfo> ReadImageInfo(std::span<const std::byte> file) {
+  return ReadInfo(file, SniffPicture(file));
+}
+
+Result<DecodedImage> DecodeImage(std::span<const std::byte> file, const ImageOptions& options) {
+  const Sniffed sniffed = SniffPicture(file);
+  MCV_ASSIGN_OR_RETURN(const ImageInfo info, ReadInfo(file, sniffed));
+  MCV_RETURN_IF_ERROR(CheckLimits(info, sniffed.kind, file.size(), options));
+  MCV_ASSIGN_OR_RETURN(DecodedImage decoded, DecodeStored(file, sniffed, info, options));
+  decoded.info = info;
+  if (options.apply_orientation) {
+    MCV_RETURN_IF_ERROR(TurnUpright(info.orientation, &decoded.image));
+  }
+  return decoded;
+}
+
+Result<DecodedImage> LoadImage(const std::string& path, const ImageOptions& options) {
+  // Read, not mapped: a file that shrinks under a mapping kills the program.
+  MCV_ASSIGN_OR_RETURN(const std::string file, ReadFile(path, kMaxFileBytes));
+  auto decoded = DecodeImage(std::as_bytes(std::span(file)), options);
+  if (!decoded.ok()) return decoded.status().Annotate(path);
+  return decoded;
+}
+
+}  // namespace mcv
