@@ -9,5 +9,7 @@ namespace mcv::x86_avx512 {
 void FillFloat(KernelTable* table);
 const DotKernel& FloatDot();
 const PanelKernel& F32Panel();
+// Needs AVX512_BF16.
+const PanelKernel& Bf16Panel();
 
 }  // namespace mcv::x86_avx512

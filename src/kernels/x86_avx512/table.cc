@@ -16,6 +16,10 @@ bool RunsBf16() { return RunsVnni() && __builtin_cpu_supports("avx512bf16"); }
 const DotKernel* Dot(DType, Numerics) { return &x86_avx512::FloatDot(); }
 const PanelKernel* Panel(DType, Numerics) { return &x86_avx512::F32Panel(); }
 
+const PanelKernel* PanelBf16(DType, Numerics numerics) {
+  return numerics == Numerics::kFast ? &x86_avx512::Bf16Panel() : &x86_avx512::F32Panel();
+}
+
 KernelTable MakeTable() {
   KernelTable t{};
   t.name = "avx512vnni";
@@ -39,6 +43,8 @@ const KernelTable& Avx512Bf16Table() {
     KernelTable t = MakeTable();
     t.name = "avx512bf16";
     t.runs_here = RunsBf16;
+    t.panel = PanelBf16;
+    t.attention = PanelBf16;
     return t;
   }();
   return table;
