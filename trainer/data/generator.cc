@@ -140,11 +140,11 @@ double GuessingLevel(QuestionType type) {
   // them (generator_test.cc holds the numbers to two points).
   switch (type) {
     case QuestionType::kCount:
-      return 0.25;  // "Two"
+      return 0.24;  // "Three"
     case QuestionType::kColour:
-      return 0.12;
+      return 0.115;  // "Orange"
     case QuestionType::kPosition:
-      return 0.2;  // "Centre"
+      return 0.155;  // "Bottom"
     case QuestionType::kYesNo:
       return 0.5;  // tossed
     default:

@@ -103,7 +103,6 @@ TEST(Generator, BlindGuessesScoreAsStated) {
   DataGenerator generator(SharedTestAssets(), config);
   std::map<QuestionType, std::map<std::string, int>> answers;
   std::map<QuestionType, int> totals;
-  std::map<std::string, std::map<std::string, int>> presence;
   for (uint64_t i = 0; i < 12000; ++i) {
     for (const Turn& turn : generator.Make(Split::kHeldOut, i).turns) {
       ++answers[turn.type][turn.answer];
@@ -118,7 +117,6 @@ TEST(Generator, BlindGuessesScoreAsStated) {
       most = std::max(most, count);
     }
     const double share = most / static_cast<double>(totals[type]);
-    RecordProperty("guess_" + std::to_string(static_cast<int>(type)), std::to_string(share));
     EXPECT_NEAR(share, GuessingLevel(type), 0.02)
         << "type " << static_cast<int>(type) << ": \"" << answer << "\" of " << totals[type];
   }

@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 
 namespace mcv::trainer {
 namespace {
@@ -87,7 +88,7 @@ class Interviewer {
     const bool by_noun =
         thing.shape >= 0 && (nouns_[thing.noun] > kind.count || random_.Chance(0.6));
     const int count = by_noun ? nouns_[thing.noun] : kind.count;
-    static constexpr double kKeep[] = {0.12, 0.35, 0.7, 1.0, 1.0};
+    static constexpr double kKeep[] = {0.09, 0.28, 0.65, 0.9, 1.0};
     if (!random_.Chance(kKeep[count - 1])) return std::nullopt;
     const std::string& plural = by_noun ? thing.noun_plural : thing.plural;
     static constexpr std::array kEndings = {" are there?", " can you see?", " are in the picture?"};
@@ -120,7 +121,7 @@ class Interviewer {
     if (kind == nullptr) return std::nullopt;
     const std::string position = PositionName(*kind->member, plan_.grid);
     // Someone alone in a picture is mostly in the middle: ask about that less often.
-    if (position == "centre" && !random_.Chance(0.3)) return std::nullopt;
+    if (position == "centre" && !random_.Chance(0.15)) return std::nullopt;
     return Turn{QuestionType::kPosition, "Where is " + The(*kind) + "?", Capital(position)};
   }
 
@@ -132,27 +133,16 @@ class Interviewer {
                 Capital(WithArticle(things_[a->thing].name))};
   }
 
+  // The answer is tossed before the question is sought, and a question that was asked already is
+  // sought anew with the same answer: else the rarer true sentences would tip the balance.
   Question YesNo() {
     const bool yes = random_.Chance(0.5);
-    for (int attempt = 0; attempt < 20; ++attempt) {
-      std::string question;
-      switch (random_.Below(4)) {
-        case 0:
-          question = AskPresence(yes);
-          break;
-        case 1:
-          question = AskRelation(yes);
-          break;
-        case 2:
-          question = AskNumber(yes);
-          break;
-        default:
-          question = AskShapeColour(yes);
-          break;
-      }
-      if (!question.empty()) return Turn{QuestionType::kYesNo, question, yes ? "Yes" : "No"};
+    for (int attempt = 0; attempt < 30; ++attempt) {
+      const std::string question = AskYesNo(yes, static_cast<int>(random_.Below(5)));
+      if (question.empty() || !asked_yes_no_.insert(question).second) continue;
+      return Turn{QuestionType::kYesNo, question, yes ? "Yes" : "No"};
     }
-    return Turn{QuestionType::kYesNo, AskPresence(yes), yes ? "Yes" : "No"};
+    return std::nullopt;
   }
 
  private:
@@ -199,6 +189,20 @@ class Interviewer {
       return Apart{a, b, dy < 0 ? "above" : "below"};
     }
     return std::nullopt;
+  }
+
+  // A question with the wanted answer, or "" where this form has none in this scene.
+  std::string AskYesNo(bool yes, int form) {
+    switch (form) {
+      case 0:
+        return AskRelation(yes);
+      case 1:
+        return AskNumber(yes);
+      case 2:
+        return AskShapeColour(yes);
+      default:
+        return AskPresence(yes);
+    }
   }
 
   std::string AskPresence(bool yes) {
@@ -257,7 +261,41 @@ class Interviewer {
   RandomStream& random_;
   std::vector<Kind> kinds_;
   std::map<std::string, int> nouns_;
+  std::set<std::string> asked_yes_no_;
 };
+
+struct Maker {
+  Interviewer::Question (Interviewer::*make)();
+  double weight;
+};
+
+// An index by weight among those that have not declined; yes/no and naming never all do.
+template <size_t N>
+size_t DrawMaker(const Maker (&makers)[N], const std::array<bool, N>& declined,
+                 RandomStream& random) {
+  double total = 0;
+  for (size_t i = 0; i < N; ++i) total += declined[i] ? 0 : makers[i].weight;
+  double at = random.NextDouble() * total;
+  size_t last = 0;
+  for (size_t i = 0; i < N; ++i) {
+    if (declined[i]) continue;
+    last = i;
+    if (at < makers[i].weight) break;
+    at -= makers[i].weight;
+  }
+  return last;
+}
+
+// No question twice, in other words either: the same type with the same answer is one, except where
+// the answer says little.
+bool AlreadySaid(const std::vector<Turn>& turns, const Turn& turn) {
+  const bool telling = turn.type == QuestionType::kName || turn.type == QuestionType::kColour ||
+                       turn.type == QuestionType::kCount || turn.type == QuestionType::kDescribe;
+  return std::any_of(turns.begin(), turns.end(), [&](const Turn& t) {
+    return t.question == turn.question ||
+           (t.type == turn.type && telling && t.answer == turn.answer);
+  });
+}
 
 }  // namespace
 
@@ -284,34 +322,23 @@ std::string PositionName(const PlacedThing& placed, const PatchGrid& grid) {
 std::vector<Turn> AskAboutScene(const ScenePlan& plan, const ThingTable& things, int min_turns,
                                 int max_turns, RandomStream& random) {
   Interviewer interviewer(plan, things, random);
-  struct Maker {
-    Interviewer::Question (Interviewer::*make)();
-    double weight;
-  };
-  static constexpr Maker kMakers[] = {{&Interviewer::Name, 2.0},    {&Interviewer::Count, 2.0},
-                                      {&Interviewer::Colour, 1.5},  {&Interviewer::Position, 2.0},
-                                      {&Interviewer::YesNo, 2.0},   {&Interviewer::Relation, 1.0},
-                                      {&Interviewer::Describe, 0.4}};
-  double total = 0;
-  for (const Maker& maker : kMakers) total += maker.weight;
+  static constexpr Maker kMakers[] = {{&Interviewer::Name, 2.0},    {&Interviewer::Count, 3.0},
+                                      {&Interviewer::Colour, 1.5},  {&Interviewer::Position, 3.0},
+                                      {&Interviewer::YesNo, 1.2},   {&Interviewer::Relation, 1.2},
+                                      {&Interviewer::Describe, 0.3}};
   const int wanted =
       min_turns + static_cast<int>(random.Below(static_cast<uint32_t>(max_turns - min_turns + 1)));
   std::vector<Turn> turns;
-  for (int attempt = 0; attempt < 60 && static_cast<int>(turns.size()) < wanted; ++attempt) {
-    double at = random.NextDouble() * total;
-    const Maker* maker = kMakers;
-    while (at >= maker->weight && maker + 1 < std::end(kMakers)) at -= (maker++)->weight;
-    const auto turn = (interviewer.*maker->make)();
-    if (!turn) continue;
-    // No question twice, in other words either: the same type with the same answer is one, except
-    // where the answer says little.
-    const bool asked = std::any_of(turns.begin(), turns.end(), [&](const Turn& t) {
-      const bool telling = t.type == QuestionType::kName || t.type == QuestionType::kColour ||
-                           t.type == QuestionType::kCount || t.type == QuestionType::kDescribe;
-      return t.question == turn->question ||
-             (t.type == turn->type && telling && t.answer == turn->answer);
-    });
-    if (!asked) turns.push_back(*turn);
+  std::array<bool, std::size(kMakers)> declined = {};
+  for (int attempt = 0; attempt < 40 && static_cast<int>(turns.size()) < wanted; ++attempt) {
+    const size_t chosen = DrawMaker(kMakers, declined, random);
+    const auto turn = (interviewer.*kMakers[chosen].make)();
+    // A type that declines is not asked again: else it would wear its own reluctance down.
+    if (!turn) {
+      declined[chosen] = true;
+    } else if (!AlreadySaid(turns, *turn)) {
+      turns.push_back(*turn);
+    }
   }
   return turns;
 }

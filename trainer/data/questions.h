@@ -17,8 +17,9 @@ std::string NameScene(const ScenePlan& plan, const ThingTable& things);
 // ninths.
 std::string PositionName(const PlacedThing& placed, const PatchGrid& grid);
 
-// Between min_turns and max_turns different questions. Yes/no questions toss the answer first and
-// then look for a question with that answer, so both answers are equally frequent.
+// Between min_turns and max_turns different questions (a scene of one thing may give fewer). Yes/no
+// questions toss the answer first and then look for a question with that answer, so both answers
+// are equally frequent; commonplace counts and positions are asked for less often.
 std::vector<Turn> AskAboutScene(const ScenePlan& plan, const ThingTable& things, int min_turns,
                                 int max_turns, RandomStream& random);
 

@@ -120,7 +120,9 @@ int DrawThing(const ThingTable& things, RandomStream& random) {
 // Half of the crowded scenes repeat one thing (for counting), alone or beside others.
 std::vector<Group> DrawGroups(const ThingTable& things, double difficulty, RandomStream& random) {
   const int most = 1 + static_cast<int>(difficulty * 4.999);
-  int left = 1 + static_cast<int>(random.Below(static_cast<uint32_t>(most)));
+  // The larger of two draws: scenes of one thing have the fewest questions to learn from.
+  const uint32_t first = random.Below(static_cast<uint32_t>(most));
+  int left = 1 + static_cast<int>(std::max(first, random.Below(static_cast<uint32_t>(most))));
   std::vector<Group> groups;
   const bool crowd = random.Chance(0.55);
   while (left > 0) {
