@@ -9,6 +9,8 @@ namespace mcv::x86_avx512 {
 void FillFloat(KernelTable* table);
 const DotKernel& FloatDot();
 const PanelKernel& F32Panel();
+// Few tokens times Q4_K, Q5_K, Q6_K with int8 tokens; null for other types.
+const DotKernel* KDot(DType type);
 // Needs AVX512_BF16.
 const PanelKernel& Bf16Panel();
 

@@ -13,7 +13,12 @@ bool RunsVnni() {
 
 bool RunsBf16() { return RunsVnni() && __builtin_cpu_supports("avx512bf16"); }
 
-const DotKernel* Dot(DType, Numerics) { return &x86_avx512::FloatDot(); }
+const DotKernel* Dot(DType type, Numerics numerics) {
+  if (numerics == Numerics::kFast) {
+    if (const DotKernel* kernel = x86_avx512::KDot(type); kernel != nullptr) return kernel;
+  }
+  return &x86_avx512::FloatDot();
+}
 const PanelKernel* Panel(DType, Numerics) { return &x86_avx512::F32Panel(); }
 
 const PanelKernel* PanelBf16(DType, Numerics numerics) {

@@ -1,0 +1,347 @@
+// A few tokens times Q4_K, Q5_K or Q6_K rows, read once and in place: the memory's speed is the
+// limit, so the work per byte must be small.
+//
+// Four rows at a time. Quants times int8 tokens go through vpdpbusd; each 32-bit lane then belongs
+// to one block of the super-block. Two such vectors packed to 16 bits (no lane exceeds 32,004) are
+// multiplied with the blocks' integer scales and added up by one vpmaddwd or vpdpwssd, so the whole
+// super-block is an exact integer before the two fp32 scales touch it. What the types subtract (the
+// minimum of a Q4_K block, the 32 of Q6_K) comes from sums of the token's quants, made once per
+// token. For Q4_K the headers of four rows fill one vector and are unpacked together.
+#include <immintrin.h>
+
+#include <cstdint>
+#include <cstring>
+
+#include "kernels/generic/region.h"
+#include "kernels/x86_avx512/leaf.h"
+
+#define MCV_TARGET_NS x86_avx512
+
+MCV_REGION_BEGIN("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx2,fma,f16c,bmi,bmi2")
+
+// clang-format off
+#include "kernels/x86_avx512/vec.h"
+#include "kernels/x86_avx512/int8_token-inl.h"
+// clang-format on
+
+namespace mcv::x86_avx512 {
+namespace {
+
+constexpr int kRows = 4;
+
+MCV_INLINE __m512i LoadBytes(const void* p) { return _mm512_loadu_si512(p); }
+MCV_INLINE __m512i Words(int value) { return _mm512_set1_epi16(static_cast<int16_t>(value)); }
+MCV_INLINE __m512i Bytes(int value) { return _mm512_set1_epi8(static_cast<char>(value)); }
+
+// 16-bit shift counts: `low` in the first 256 bits, `high` in the second.
+MCV_INLINE __m512i Shifts(int low, int high) {
+  return _mm512_inserti64x4(Words(low), _mm256_set1_epi16(static_cast<int16_t>(high)), 1);
+}
+
+MCV_INLINE __m512i Dot(__m512i weights, const int8_t* token) {
+  return _mm512_dpbusd_epi32(_mm512_setzero_si512(), weights, _mm512_load_si512(token));
+}
+
+// Sum over the super-block of scale * (quant dot token), by lanes. Scales are 16-bit words that
+// match what packing puts where.
+MCV_INLINE __m512i ScaledDots(const __m512i (&weights)[4], __m512i scales01, __m512i scales23,
+                              const int8_t* token) {
+  const __m512i dots01 = _mm512_packs_epi32(Dot(weights[0], token), Dot(weights[1], token + 64));
+  const __m512i dots23 =
+      _mm512_packs_epi32(Dot(weights[2], token + 128), Dot(weights[3], token + 192));
+  return _mm512_dpwssd_epi32(_mm512_madd_epi16(dots01, scales01), dots23, scales23);
+}
+
+// Asks for the same place of the next rows while these are worked on: their addresses are a known
+// distance away, where a hardware prefetcher sees four short streams that stop at every page.
+MCV_INLINE void Prefetch(const std::byte* p, int64_t ahead, int bytes) {
+  for (int i = 0; i < bytes; i += 64) {
+    _mm_prefetch(reinterpret_cast<const char*>(p + ahead + i), _MM_HINT_T1);
+  }
+}
+
+struct RowGroup {
+  const std::byte* rows[kRows];
+  int64_t ahead;  // bytes to the next group, 0 if there is none
+};
+
+// --- Q4_K and Q5_K: d, dmin, eight 6-bit scales and minima in 12 bytes, [high bits], nibbles.
+
+template <bool kFiveBits>
+struct NibbleBlock {
+  static constexpr int kBytes = kFiveBits ? 176 : 144;
+  static constexpr int kNibbles = kFiveBits ? 48 : 16;
+};
+
+// Vector bytes: blocks [0 2], [1 3], [4 6], [5 7].
+template <bool kFiveBits>
+MCV_INLINE void UnpackNibbles(const std::byte* block, __m512i (&weights)[4]) {
+  const __m512i mask = Bytes(0x0f);
+  for (int h = 0; h < 2; ++h) {
+    const __m512i both = LoadBytes(block + NibbleBlock<kFiveBits>::kNibbles + 64 * h);
+    weights[2 * h] = _mm512_and_si512(both, mask);
+    weights[2 * h + 1] = _mm512_and_si512(_mm512_srli_epi16(both, 4), mask);
+  }
+  if constexpr (kFiveBits) {  // bit b of byte l is the fifth bit of element l of block b
+    const __m256i bits = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(block + 16));
+    const __m512i high = _mm512_broadcast_i64x4(bits);
+    const __m512i fifth = Bytes(0x10);
+    const __m512i moved[4] = {
+        _mm512_sllv_epi16(high, Shifts(4, 2)), _mm512_sllv_epi16(high, Shifts(3, 1)),
+        _mm512_srlv_epi16(high, Shifts(0, 2)), _mm512_srlv_epi16(high, Shifts(1, 3))};
+    for (int i = 0; i < 4; ++i) {
+      weights[i] = _mm512_ternarylogic_epi32(weights[i], moved[i], fifth, 0xf8);  // a | (b & c)
+    }
+  }
+}
+
+template <bool kFiveBits, int kTokens>
+void NibbleRows(const RowGroup& group, const TokenBlock* const* tokens, int64_t blocks, float* out,
+                int64_t out_stride) {
+  constexpr int kBytes = NibbleBlock<kFiveBits>::kBytes;
+  // From header words [d dmin | a | b | c]: scales 0-3 = a & 63, scales 4-7 = (c & 15) | top two
+  // bits of a, minima 0-3 = b & 63, minima 4-7 = (c >> 4) | top two bits of b.
+  const __m512i shift = _mm512_broadcast_i32x4(_mm_setr_epi32(0, 0, 0, 4));
+  const __m512i low_mask =
+      _mm512_broadcast_i32x4(_mm_setr_epi32(0x3f3f3f3f, 0x0f0f0f0f, 0x3f3f3f3f, 0x0f0f0f0f));
+  const __m512i top_mask = _mm512_broadcast_i32x4(_mm_setr_epi32(0, 0x30303030, 0, 0x30303030));
+  // Words of (scale 0 x 4, scale 1 x 4) in lanes 0 and 1, (2, 3) in lanes 2 and 3; then 4 to 7.
+  const __m512i spread01 =
+      _mm512_inserti64x4(_mm512_castsi256_si512(_mm256_broadcastsi128_si256(_mm_setr_epi8(
+                             0, -1, 0, -1, 0, -1, 0, -1, 1, -1, 1, -1, 1, -1, 1, -1))),
+                         _mm256_broadcastsi128_si256(
+                             _mm_setr_epi8(2, -1, 2, -1, 2, -1, 2, -1, 3, -1, 3, -1, 3, -1, 3, -1)),
+                         1);
+  const __m512i spread23 =
+      _mm512_inserti64x4(_mm512_castsi256_si512(_mm256_broadcastsi128_si256(_mm_setr_epi8(
+                             4, -1, 4, -1, 4, -1, 4, -1, 5, -1, 5, -1, 5, -1, 5, -1))),
+                         _mm256_broadcastsi128_si256(
+                             _mm_setr_epi8(6, -1, 6, -1, 6, -1, 6, -1, 7, -1, 7, -1, 7, -1, 7, -1)),
+                         1);
+  const __m512i spread_minima = _mm512_broadcast_i32x4(
+      _mm_setr_epi8(8, -1, 9, -1, 10, -1, 11, -1, 12, -1, 13, -1, 14, -1, 15, -1));
+  const __m512i first_words = _mm512_setr_epi32(0, 4, 8, 12, 0, 4, 8, 12, 0, 4, 8, 12, 0, 4, 8, 12);
+  const __m512i minimum_of_lane = _mm512_setr_epi32(1, 1, 1, 1, 3, 3, 3, 3, 5, 5, 5, 5, 7, 7, 7, 7);
+
+  Vec sums[kRows][kTokens];
+  Vec minima[kTokens];
+  MCV_UNROLL
+  for (int t = 0; t < kTokens; ++t) {
+    minima[t] = Zero();
+    MCV_UNROLL
+    for (int r = 0; r < kRows; ++r) sums[r][t] = Zero();
+  }
+  for (int64_t b = 0; b < blocks; ++b) {
+    const std::byte* at[kRows];
+    __m128i header[kRows];
+    MCV_UNROLL
+    for (int r = 0; r < kRows; ++r) {
+      at[r] = group.rows[r] + b * kBytes;
+      header[r] = _mm_loadu_si128(reinterpret_cast<const __m128i*>(at[r]));
+      if (group.ahead != 0) Prefetch(at[r], group.ahead, kBytes);
+    }
+    __m512i headers = _mm512_castsi128_si512(header[0]);
+    headers = _mm512_inserti32x4(headers, header[1], 1);
+    headers = _mm512_inserti32x4(headers, header[2], 2);
+    headers = _mm512_inserti32x4(headers, header[3], 3);
+    // [a c b c] and [a a b b]: the parts that stay low, and those whose top bits move down.
+    const __m512i low = _mm512_shuffle_epi32(headers, _MM_PERM_DCDB);
+    const __m512i top = _mm512_shuffle_epi32(headers, _MM_PERM_CCBB);
+    const __m512i scales =
+        _mm512_ternarylogic_epi32(_mm512_and_si512(_mm512_srlv_epi32(low, shift), low_mask),
+                                  _mm512_srli_epi32(top, 2), top_mask, 0xf8);
+    const __m512i halves = _mm512_permutexvar_epi32(first_words, headers);
+    const __m512 d = _mm512_castps256_ps512(_mm256_cvtph_ps(_mm512_castsi512_si128(halves)));
+    const __m512i minimum_words = _mm512_shuffle_epi8(scales, spread_minima);
+    Vec factors[kTokens];
+    MCV_UNROLL
+    for (int t = 0; t < kTokens; ++t) {
+      const TokenBlock& token = tokens[t][b];
+      factors[t] = Mul(d, Set(token.scale));
+      const __m512i token_sums =
+          _mm512_broadcast_i32x4(_mm_load_si128(reinterpret_cast<const __m128i*>(token.sums)));
+      const Vec product = _mm512_cvtepi32_ps(_mm512_madd_epi16(minimum_words, token_sums));
+      minima[t] = Fma(product, _mm512_permutexvar_ps(minimum_of_lane, factors[t]), minima[t]);
+    }
+    MCV_UNROLL
+    for (int r = 0; r < kRows; ++r) {
+      __m512i weights[4];
+      UnpackNibbles<kFiveBits>(at[r], weights);
+      const __m512i lane = _mm512_permutexvar_epi64(
+          _mm512_setr_epi64(2 * r, 2 * r + 1, 2 * r, 2 * r + 1, 2 * r, 2 * r + 1, 2 * r, 2 * r + 1),
+          scales);
+      const __m512i scales01 = _mm512_shuffle_epi8(lane, spread01);
+      const __m512i scales23 = _mm512_shuffle_epi8(lane, spread23);
+      MCV_UNROLL
+      for (int t = 0; t < kTokens; ++t) {
+        const __m512i dots = ScaledDots(weights, scales01, scales23, tokens[t][b].q);
+        const Vec factor = _mm512_permutexvar_ps(_mm512_set1_epi32(2 * r), factors[t]);
+        sums[r][t] = Fma(_mm512_cvtepi32_ps(dots), factor, sums[r][t]);
+      }
+    }
+  }
+  for (int t = 0; t < kTokens; ++t) {
+    alignas(64) float minimum[16];
+    _mm512_store_ps(minimum, minima[t]);
+    for (int r = 0; r < kRows; ++r) {
+      const float* m = minimum + 4 * r;
+      out[t * out_stride + r] = SumLanes(sums[r][t]) - ((m[0] + m[1]) + (m[2] + m[3]));
+    }
+  }
+}
+
+// --- Q6_K: 128 bytes of low nibbles, 64 of high bit pairs, 16 signed scales, d.
+
+// Vector bytes: elements 0-63, 64-127, 128-191, 192-255; values 0 to 63.
+MCV_INLINE void UnpackSixBits(const std::byte* block, __m512i (&weights)[4]) {
+  const __m512i mask = Bytes(0x0f);
+  const __m512i high_mask = Bytes(0x30);
+  for (int h = 0; h < 2; ++h) {
+    const __m512i both = LoadBytes(block + 64 * h);
+    const __m512i high = _mm512_broadcast_i64x4(
+        _mm256_loadu_si256(reinterpret_cast<const __m256i*>(block + 128 + 32 * h)));
+    weights[2 * h] = _mm512_ternarylogic_epi32(_mm512_and_si512(both, mask),
+                                               _mm512_sllv_epi16(high, Shifts(4, 2)), high_mask,
+                                               0xf8);  // a | (b & c)
+    weights[2 * h + 1] =
+        _mm512_ternarylogic_epi32(_mm512_and_si512(_mm512_srli_epi16(both, 4), mask),
+                                  _mm512_srlv_epi16(high, Shifts(0, 2)), high_mask, 0xf8);
+  }
+}
+
+template <int kTokens>
+void SixBitRows(const RowGroup& group, const TokenBlock* const* tokens, int64_t blocks, float* out,
+                int64_t out_stride) {
+  constexpr int kBytes = 210;
+  // Lane j of the packed dots holds blocks j (4 words) and j + 4 (4 words), then j + 8 and j + 12.
+  alignas(64) int16_t order[2][32];
+  for (int16_t i = 0; i < 32; ++i) {
+    order[0][i] = static_cast<int16_t>(i / 8 + (i % 8 >= 4 ? 4 : 0));
+    order[1][i] = static_cast<int16_t>(order[0][i] + 8);
+  }
+  const __m512i order01 = _mm512_load_si512(order[0]);
+  const __m512i order23 = _mm512_load_si512(order[1]);
+  Vec sums[kRows][kTokens];
+  MCV_UNROLL
+  for (int r = 0; r < kRows; ++r) {
+    MCV_UNROLL
+    for (int t = 0; t < kTokens; ++t) sums[r][t] = Zero();
+  }
+  for (int64_t b = 0; b < blocks; ++b) {
+    MCV_UNROLL
+    for (int r = 0; r < kRows; ++r) {
+      const std::byte* at = group.rows[r] + b * kBytes;
+      if (group.ahead != 0) Prefetch(at, group.ahead, kBytes);
+      __m512i weights[4];
+      UnpackSixBits(at, weights);
+      const __m256i scales =
+          _mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(at + 192)));
+      const __m512i scales01 = _mm512_permutexvar_epi16(order01, _mm512_castsi256_si512(scales));
+      const __m512i scales23 = _mm512_permutexvar_epi16(order23, _mm512_castsi256_si512(scales));
+      uint16_t half;
+      std::memcpy(&half, at + 208, sizeof half);
+      const Vec d = _mm512_cvtph_ps(_mm256_set1_epi16(static_cast<int16_t>(half)));
+      MCV_UNROLL
+      for (int t = 0; t < kTokens; ++t) {
+        const TokenBlock& token = tokens[t][b];
+        const __m512i dots = ScaledDots(weights, scales01, scales23, token.q);
+        const __m256i offset = _mm256_slli_epi32(
+            _mm256_madd_epi16(scales,
+                              _mm256_load_si256(reinterpret_cast<const __m256i*>(token.sums))),
+            5);
+        const __m512i centred = _mm512_sub_epi32(dots, _mm512_zextsi256_si512(offset));
+        sums[r][t] = Fma(_mm512_cvtepi32_ps(centred), Mul(d, Set(token.scale)), sums[r][t]);
+      }
+    }
+  }
+  for (int t = 0; t < kTokens; ++t) {
+    for (int r = 0; r < kRows; ++r) out[t * out_stride + r] = SumLanes(sums[r][t]);
+  }
+}
+
+// --- The loops around: groups of rows, groups of tokens.
+
+template <DType kType, int kTokens>
+void RunRows(const RowGroup& group, const TokenBlock* const* tokens, int64_t blocks, float* out,
+             int64_t out_stride) {
+  if constexpr (kType == DType::kQ6_K) {
+    SixBitRows<kTokens>(group, tokens, blocks, out, out_stride);
+  } else {
+    NibbleRows<kType == DType::kQ5_K, kTokens>(group, tokens, blocks, out, out_stride);
+  }
+}
+
+template <DType kType, int kTokens>
+void RunTokens(const DotKernel::Args& args, int64_t first) {
+  const TokenBlock* tokens[kTokens];
+  for (int t = 0; t < kTokens; ++t) {
+    tokens[t] = reinterpret_cast<const TokenBlock*>(args.tokens + (first + t) * args.token_bytes);
+  }
+  const int64_t blocks = args.k / kSuperBlock;
+  for (int64_t row = 0; row < args.rows; row += kRows) {
+    const int64_t left = args.rows - row;
+    RowGroup group;
+    for (int64_t r = 0; r < kRows; ++r) {  // past the end: the last row again, result dropped
+      group.rows[r] = args.weights + (row + (r < left ? r : left - 1)) * args.row_bytes;
+    }
+    group.ahead = left >= 2 * kRows ? kRows * args.row_bytes : 0;
+    float* out = args.out + first * args.out_stride + row;
+    if (left >= kRows) {
+      RunRows<kType, kTokens>(group, tokens, blocks, out, args.out_stride);
+      continue;
+    }
+    float part[kTokens * kRows];
+    RunRows<kType, kTokens>(group, tokens, blocks, part, kRows);
+    for (int t = 0; t < kTokens; ++t) {
+      for (int64_t r = 0; r < left; ++r) out[t * args.out_stride + r] = part[t * kRows + r];
+    }
+  }
+}
+
+template <DType kType>
+void DotRows(const DotKernel::Args& args) {
+  for (int64_t t = 0; t < args.num_tokens; t += 4) {
+    switch (args.num_tokens - t) {
+      case 1:
+        RunTokens<kType, 1>(args, t);
+        break;
+      case 2:
+        RunTokens<kType, 2>(args, t);
+        break;
+      case 3:
+        RunTokens<kType, 3>(args, t);
+        break;
+      default:
+        RunTokens<kType, 4>(args, t);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace mcv::x86_avx512
+
+MCV_REGION_END
+
+namespace mcv::x86_avx512 {
+
+const DotKernel* KDot(DType type) {
+  static constexpr int64_t kMaxTokens = 8;
+  static constexpr DotKernel q4 = {kMaxTokens, TokenBytes, QuantizeToken<BlockOrder::kNibblePairs>,
+                                   DotRows<DType::kQ4_K>};
+  static constexpr DotKernel q5 = {kMaxTokens, TokenBytes, QuantizeToken<BlockOrder::kNibblePairs>,
+                                   DotRows<DType::kQ5_K>};
+  static constexpr DotKernel q6 = {kMaxTokens, TokenBytes, QuantizeToken<BlockOrder::kNatural>,
+                                   DotRows<DType::kQ6_K>};
+  switch (type) {
+    case DType::kQ4_K:
+      return &q4;
+    case DType::kQ5_K:
+      return &q5;
+    case DType::kQ6_K:
+      return &q6;
+    default:
+      return nullptr;
+  }
+}
+
+}  // namespace mcv::x86_avx512
