@@ -1,6 +1,7 @@
 // Turns bytes into a GgufFile, believing nothing: private to formats/gguf.
 #pragma once
 
+#include <cstring>
 #include <span>
 #include <string>
 #include <string_view>
@@ -9,6 +10,9 @@
 #include "formats/gguf/gguf_file.h"
 
 namespace mcv {
+
+// The shortest possible tensor description: an empty name, one dimension, type, offset.
+inline constexpr uint64_t kMinGgufTensorBytes = 8 + 4 + 8 + 4 + 8;
 
 // A position in the file that can only move inside it. Read functions answer false, and do not
 // move, when the file has too few bytes left.
@@ -21,7 +25,12 @@ class GgufCursor {
 
   // T is a fixed-size number; files are little endian, and so are the machines this runs on.
   template <typename T>
-  bool Read(T* out);
+  bool Read(T* out) {
+    if (left() < sizeof(T)) return false;
+    std::memcpy(out, bytes_.data() + position_, sizeof(T));
+    position_ += sizeof(T);
+    return true;
+  }
   bool ReadString(std::string_view* out);
 
  private:
@@ -43,6 +52,7 @@ class GgufParser {
   Status ReadKey(uint64_t index);
   Status ReadValue(std::string_view key, GgufType type, GgufValue* out);
   Status ReadArray(std::string_view key, GgufValue* out);
+  Status ReadElements(std::string_view key, uint64_t count, GgufValue* out);
   Status ReadStrings(std::string_view key, uint64_t count, GgufValue* out);
   Status ReadAlignment();
   Status ReadTensors();
@@ -63,6 +73,7 @@ class GgufParser {
   uint64_t alignment_ = 32;
   uint64_t tensor_count_ = 0;
   uint64_t key_count_ = 0;
+  uint64_t array_elements_ = 0;  // so far, in all arrays
 };
 
 }  // namespace mcv

@@ -174,8 +174,15 @@ float RoundAffine(const float* x, AffinePair pair, const AffineShape& shape, uin
   return SumLanes(errors);
 }
 
+// A pair and how much of sum(x^2) it explains: the residual of a least-squares fit is orthogonal to
+// what it fitted, so the error needs no second pass over the values.
+struct AffineSolution {
+  AffinePair pair;
+  float gain = 0.0f;
+};
+
 // The least-squares scale and minimum for the integers that (x + min) * inverse rounds to.
-AffinePair SolveAffine(const float* x, float min, float inverse, const AffineShape& shape) {
+AffineSolution SolveAffine(const float* x, float min, float inverse, const AffineShape& shape) {
   const auto high = static_cast<float>(shape.high);
   float sx[kLanes] = {}, sq[kLanes] = {}, sqq[kLanes] = {}, sxq[kLanes] = {};
   for (int i = 0; i < shape.width; i += kLanes) {
@@ -194,11 +201,14 @@ AffinePair SolveAffine(const float* x, float min, float inverse, const AffineSha
   if (determinant > 0.0f) {
     const float scale = (n * xq - x_sum * q_sum) / determinant;
     const float fitted_min = (scale * q_sum - x_sum) / n;
-    if (scale > 0.0f && fitted_min >= 0.0f) return {scale, fitted_min};
+    if (scale > 0.0f && fitted_min >= 0.0f) {
+      return {{scale, fitted_min}, scale * xq - fitted_min * x_sum};
+    }
   }
   // The format has no minimum above zero: without one, only the scale is left.
-  if (qq > 0.0f && xq > 0.0f) return {xq / qq, 0.0f};
-  return {0.0f, std::max(0.0f, -x_sum / n)};
+  if (qq > 0.0f && xq > 0.0f) return {{xq / qq, 0.0f}, xq * xq / qq};
+  const float constant = std::max(0.0f, -x_sum / n);
+  return {{0.0f, constant}, -constant * x_sum};
 }
 
 // The least-squares pair of one sub-block, searched like FitSymmetricScale.
@@ -207,25 +217,26 @@ AffinePair FitAffinePair(const float* x, const AffineShape& shape) {
   const float min = std::max(0.0f, -*lowest);
   const float span = *highest + min;
   const float span_inverse = span > 0.0f ? InverseOrZero(span) : 0.0f;
-  AffinePair best = SolveAffine(x, min, 0.0f, shape);
-  float best_error = RoundAffine(x, best, shape, nullptr);
-  if (span_inverse == 0.0f) return best;
-  const auto consider = [&](AffinePair pair) {
-    const float error = RoundAffine(x, pair, shape, nullptr);
-    if (error >= best_error) return false;
-    best_error = error;
-    best = pair;
+  AffineSolution best = SolveAffine(x, min, 0.0f, shape);
+  if (span_inverse == 0.0f) return best.pair;
+  const auto consider = [&](float trial_min, float inverse) {
+    const AffineSolution solution = SolveAffine(x, trial_min, inverse, shape);
+    if (solution.gain <= best.gain) return false;
+    best = solution;
     return true;
   };
   const int steps = shape.high < 8 ? 12 : 10;
+  // With four levels the best fit also gives up some of the lowest values.
+  const float second_min = shape.high < 8 ? 0.8f * min : min;
   for (int step = -steps; step <= steps; ++step) {
     const float levels = static_cast<float>(shape.high) + 0.1f * static_cast<float>(step);
-    consider(SolveAffine(x, min, levels * span_inverse, shape));
+    consider(min, levels * span_inverse);
+    if (second_min != min) consider(second_min, levels * span_inverse);
   }
   for (int round = 0; round < 4; ++round) {
-    if (!consider(SolveAffine(x, best.min, InverseOrZero(best.scale), shape))) break;
+    if (!consider(best.pair.min, InverseOrZero(best.pair.scale))) break;
   }
-  return best;
+  return best.pair;
 }
 
 struct AffineUnits {

@@ -7,16 +7,26 @@
 namespace mcv {
 namespace {
 
-// The index of the table value nearest to `value`; the table is sorted.
+// The index of the table value nearest to every half step from -128: midpoints between neighbours
+// are multiples of one half, so no finer steps are needed. A midpoint itself goes up.
+struct NearestTable {
+  static constexpr int kSteps = 512;
+  constexpr NearestTable() {
+    for (int step = 0, index = 0; step < kSteps; ++step) {
+      const int doubled = step - kSteps / 2;
+      while (index < 15 && kIq4NlValues[index] + kIq4NlValues[index + 1] <= doubled) ++index;
+      indices[step] = static_cast<uint8_t>(index);
+    }
+  }
+  uint8_t indices[kSteps] = {};
+};
+constexpr NearestTable kNearest;
+
 int NearestIndex(float value) {
-  const int8_t* begin = kIq4NlValues;
-  const int8_t* end = begin + 16;
-  const int8_t* above = std::lower_bound(begin, end, value);
-  if (above == begin) return 0;
-  if (above == end) return 15;
-  const float up = static_cast<float>(*above) - value;
-  const float down = value - static_cast<float>(above[-1]);
-  return static_cast<int>(above - begin) - (down <= up ? 1 : 0);
+  // NaN and everything too small go to the first step; truncation is floor from there on.
+  const float step = value * 2.0f + 256.0f;
+  const float clamped = step > 0.0f ? std::min(step, 511.0f) : 0.0f;
+  return kNearest.indices[static_cast<int>(clamped)];
 }
 
 struct Sums {
