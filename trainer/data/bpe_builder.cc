@@ -8,8 +8,9 @@
 #include <set>
 
 #include "base/random.h"
+#include "spec/tokenizer/byte_alphabet.h"
+#include "spec/tokenizer/pre_tokenizer.h"
 #include "trainer/data/alphabet.h"
-#include "trainer/data/byte_level.h"
 #include "trainer/data/generator_parts.h"
 #include "trainer/data/questions.h"
 
@@ -41,11 +42,6 @@ constexpr const char* kSpecialTokens[] = {"<|begin_of_text|>",
                                           "</slice>"};
 constexpr int kRoundTo = 64;  // reserved tokens fill up to a multiple
 
-// Llama 3's rule for cutting text before the merges (model-spec 5.2, step 2).
-constexpr char kPreTokenPattern[] =
-    "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| "
-    "?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
-
 // The template always ends with the assistant's header, as 2.5's does.
 constexpr char kChatTemplate[] =
     "{{ bos_token }}{% for message in messages %}{{ '<|start_header_id|>' + message['role'] + "
@@ -55,34 +51,68 @@ constexpr char kChatTemplate[] =
 bool IsLetter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 
 // A word is worth a token behind a space, or capitalised at the start of a question or an answer.
-void CollectWords(const std::string& text, std::set<std::string>& words) {
-  for (const std::string& piece : PreTokenise(text)) {
-    if (piece.size() < 2 || !IsLetter(piece[1])) continue;
-    if (piece[0] == ' ' || (piece[0] >= 'A' && piece[0] <= 'Z')) words.insert(piece);
-  }
-}
+class WordCollector {
+ public:
+  explicit WordCollector(PreTokenizer cutter) : cutter_(std::move(cutter)) {}
 
-std::set<std::string> WordsOfTheGenerator(const DataAssets& assets) {
+  void Add(const std::string& text) {
+    ends_.clear();
+    cutter_.Split(text, &ends_);
+    size_t begin = 0;
+    for (const size_t end : ends_) {
+      const std::string piece = text.substr(begin, end - begin);
+      begin = end;
+      if (piece.size() < 2 || !IsLetter(piece[1])) continue;
+      if (piece[0] == ' ' || (piece[0] >= 'A' && piece[0] <= 'Z')) words_.insert(piece);
+    }
+  }
+  void AddTurn(const Turn& turn) {
+    Add(turn.question);
+    if (turn.type != QuestionType::kRead) Add(turn.answer);
+  }
+  std::set<std::string> Finish() {
+    for (const char* frame : {"user", "assistant", "system"}) words_.insert(frame);
+    return std::move(words_);
+  }
+
+ private:
+  PreTokenizer cutter_;
+  std::vector<size_t> ends_;
+  std::set<std::string> words_;
+};
+
+Result<std::set<std::string>> WordsOfTheGenerator(const DataAssets& assets) {
+  MCV_ASSIGN_OR_RETURN(PreTokenizer cutter, PreTokenizer::Create(SplitRule::kLlama3));
+  WordCollector words(std::move(cutter));
   const DataAssets::Parts& parts = assets.parts();
-  std::set<std::string> words;
   for (int i = 0; i < parts.things.size(); ++i) {
-    CollectWords("A " + parts.things[i].name, words);
-    CollectWords("Two " + parts.things[i].plural, words);
+    words.Add("A " + parts.things[i].name);
+    words.Add("Two " + parts.things[i].plural);
   }
   for (int i = 0; i < kCorpusScenes; ++i) {
     RandomStream random(/*seed=*/20240501, static_cast<uint64_t>(i));
     const ScenePlan plan = PlanScene(parts.things, parts.sprites, /*held_out=*/false, PatchGrid{},
                                      random.NextDouble(), random);
-    std::vector<Turn> turns = AskAboutScene(plan, parts.things, 6, 8, random);
-    for (const Turn& turn : turns) {
-      CollectWords(turn.question, words);
-      CollectWords(turn.answer, words);
-    }
-    for (const Turn& turn : AskAboutText("x", i % 2 == 0, random))
-      CollectWords(turn.question, words);
+    for (const Turn& turn : AskAboutScene(plan, parts.things, 6, 8, random)) words.AddTurn(turn);
+    for (const Turn& turn : AskAboutText("x", i % 2 == 0, random)) words.AddTurn(turn);
   }
-  for (const char* frame : {"user", "assistant", "system"}) words.insert(frame);
-  return words;
+  return words.Finish();
+}
+
+// The spelling of a token in tokenizer files.
+std::string Spell(const std::string& bytes) {
+  std::string spelled;
+  for (char c : bytes) spelled += ByteAlphabetCharacter(static_cast<uint8_t>(c));
+  return spelled;
+}
+
+// As in GPT-2 and Llama 3: by the character that a byte is spelled with.
+std::vector<std::string> BytesInVocabularyOrder() {
+  std::vector<std::string> bytes;
+  for (int byte = 0; byte < 256; ++byte) bytes.emplace_back(1, static_cast<char>(byte));
+  std::sort(bytes.begin(), bytes.end(),
+            [](const std::string& a, const std::string& b) { return Spell(a) < Spell(b); });
+  return bytes;
 }
 
 Json AddedToken(const std::string& text) {
@@ -94,7 +124,7 @@ Json MakeTokenizerJson(const std::vector<std::string>& pieces,
                        const std::vector<std::string>& specials) {
   Json vocabulary = Json::object();
   for (const std::string& piece : pieces) {
-    vocabulary[BytesToPrintable(piece)] = vocabulary.size();
+    vocabulary[Spell(piece)] = vocabulary.size();
   }
   Json added = Json::array();
   for (const std::string& special : specials) {
@@ -102,13 +132,13 @@ Json MakeTokenizerJson(const std::vector<std::string>& pieces,
     token.update(AddedToken(special));
     added.push_back(token);
   }
-  const std::string newline = BytesToPrintable("\n");
+  const std::string newline = Spell("\n");
   Json byte_level = {{"type", "ByteLevel"},
                      {"add_prefix_space", false},
                      {"trim_offsets", true},
                      {"use_regex", false}};
   Json split = {{"type", "Split"},
-                {"pattern", {{"Regex", kPreTokenPattern}}},
+                {"pattern", {{"Regex", PublishedPattern(SplitRule::kLlama3)}}},
                 {"behavior", "Isolated"},
                 {"invert", false}};
   Json decoder = byte_level;
@@ -157,10 +187,10 @@ Status WriteJson(const std::string& path, const Json& json) {
 }  // namespace
 
 Status BuildNanoTokenizer(const DataAssets& assets, const std::string& folder) {
-  std::vector<std::string> pieces;
-  for (uint8_t byte : BytesInVocabularyOrder()) pieces.emplace_back(1, static_cast<char>(byte));
+  MCV_ASSIGN_OR_RETURN(const auto words, WordsOfTheGenerator(assets));
+  std::vector<std::string> pieces = BytesInVocabularyOrder();
   pieces.push_back("\n\n");
-  for (const std::string& word : WordsOfTheGenerator(assets)) pieces.push_back(word);
+  pieces.insert(pieces.end(), words.begin(), words.end());
   std::vector<std::string> specials(std::begin(kSpecialTokens), std::end(kSpecialTokens));
   for (int reserved = 0; (pieces.size() + specials.size()) % kRoundTo != 0; ++reserved) {
     specials.push_back("<|reserved_special_token_" + std::to_string(reserved) + "|>");

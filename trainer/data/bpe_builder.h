@@ -9,15 +9,13 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
-#include <unordered_map>
-#include <utility>
 #include <vector>
 
 #include "base/status.h"
+#include "spec/tokenizer/tokenizer.h"
 #include "trainer/data/sample.h"
 
 namespace mcv::trainer {
@@ -28,11 +26,12 @@ class DataAssets;
 // MiniCPM-Llama3-V 2.5) into `folder`. Always the same bytes for the same assets.
 Status BuildNanoTokenizer(const DataAssets& assets, const std::string& folder);
 
+// The engine's own tokenizer behind the few calls that training needs. Immutable; thread-safe.
 class NanoTokenizer {
  public:
   static Result<NanoTokenizer> Load(const std::string& folder);
 
-  int vocabulary_size() const { return static_cast<int>(pieces_.size()); }
+  int vocabulary_size() const { return tokenizer_->vocab_size(); }
 
   // With `special`, the special tokens' strings become their ids; without, they are plain text.
   std::vector<int32_t> Encode(std::string_view text, bool special = true) const;
@@ -48,13 +47,9 @@ class NanoTokenizer {
   int32_t Special(std::string_view name) const;
 
  private:
-  void AppendPiece(const std::string& piece, std::vector<int32_t>& ids) const;
+  explicit NanoTokenizer(std::unique_ptr<Tokenizer> tokenizer);
 
-  std::vector<std::string> pieces_;  // raw bytes of each id
-  std::vector<bool> is_special_;
-  std::unordered_map<std::string, int32_t> ids_;  // ordinary tokens by raw bytes
-  std::map<std::string, int32_t, std::less<>> specials_;
-  std::map<std::pair<int32_t, int32_t>, std::pair<int, int32_t>> merges_;  // pair -> rank, result
+  std::unique_ptr<Tokenizer> tokenizer_;
 };
 
 // A conversation about one picture as the decoder is trained on it:

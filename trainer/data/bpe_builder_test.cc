@@ -7,7 +7,6 @@
 #include <fstream>
 #include <sstream>
 
-#include "trainer/data/byte_level.h"
 #include "trainer/data/test_assets.h"
 
 namespace mcv::trainer {
@@ -40,22 +39,6 @@ class NanoTokenizerTest : public ::testing::Test {
   inline static std::filesystem::path folder_;
   inline static NanoTokenizer* tokenizer_ = nullptr;
 };
-
-TEST(PreTokenise, FollowsLlama3sRule) {
-  EXPECT_EQ(PreTokenise("What is it's 12345 a\n\n b!?\n"),
-            (Pieces{"What", " is", " it", "'s", " ", "123", "45", " a", "\n\n", " b", "!?\n"}));
-  EXPECT_EQ(PreTokenise("a  b   "), (Pieces{"a", " ", " b", "   "}));
-  EXPECT_EQ(PreTokenise("\nWhere"), (Pieces{"\n", "Where"}));
-  EXPECT_EQ(PreTokenise(" \n x"), (Pieces{" \n", " x"}));
-  EXPECT_EQ(PreTokenise("\"cat\" I'LL"), (Pieces{"\"cat", "\"", " I", "'LL"}));
-}
-
-TEST(ByteLevel, PrintableRoundTrip) {
-  std::string all;
-  for (int byte = 0; byte < 256; ++byte) all.push_back(static_cast<char>(byte));
-  EXPECT_EQ(PrintableToBytes(BytesToPrintable(all)), all);
-  EXPECT_EQ(BytesToPrintable(" \n"), "\xC4\xA0\xC4\x8A");  // U+0120, U+010A
-}
 
 TEST_F(NanoTokenizerTest, IsSmallAndWhole) {
   EXPECT_GT(tokenizer_->vocabulary_size(), 512);

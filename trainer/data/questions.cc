@@ -64,14 +64,18 @@ class Interviewer {
 
   Question Name() {
     static constexpr std::array kPhrasings = {
-        "What is in the picture?",         "What can you see?",
-        "What does the picture show?",     "What is this?",
-        "What do you see in the picture?", "Name the things in the picture."};
+        "What is in the picture?", "What is in this picture?",
+        "What can you see?",       "What does the picture show?",
+        "What is this?",           "What do you see?",
+        "What is in the image?",   "What is in this photo?",
+        "What's in the picture?",  "Name the things in the picture.",
+        "What is shown here?"};
     return Turn{QuestionType::kName, Pick(kPhrasings, random_), Capital(List())};
   }
 
   Question Describe() {
-    static constexpr std::array kPhrasings = {"Describe the picture.", "Describe what you see.",
+    static constexpr std::array kPhrasings = {"Describe the picture.", "Describe the image.",
+                                              "Describe what you see.",
                                               "Tell me about the picture."};
     std::string answer = "There " + std::string(kinds_[0].count > 1 ? "are " : "is ") + List();
     const int colour = plan_.background.colour_name;
@@ -91,7 +95,8 @@ class Interviewer {
     static constexpr double kKeep[] = {0.09, 0.28, 0.65, 0.9, 1.0};
     if (!random_.Chance(kKeep[count - 1])) return std::nullopt;
     const std::string& plural = by_noun ? thing.noun_plural : thing.plural;
-    static constexpr std::array kEndings = {" are there?", " can you see?", " are in the picture?"};
+    static constexpr std::array kEndings = {" are there?", " can you see?", " do you see?",
+                                            " are in the picture?", " are in the image?"};
     return Turn{QuestionType::kCount, "How many " + plural + Pick(kEndings, random_),
                 Capital(std::string(NumberWord(count)))};
   }
@@ -122,7 +127,9 @@ class Interviewer {
     const std::string position = PositionName(*kind->member, plan_.grid);
     // Someone alone in a picture is mostly in the middle: ask about that less often.
     if (position == "centre" && !random_.Chance(0.15)) return std::nullopt;
-    return Turn{QuestionType::kPosition, "Where is " + The(*kind) + "?", Capital(position)};
+    return Turn{QuestionType::kPosition,
+                "Where is " + The(*kind) + (random_.Chance(0.75) ? "?" : " in the picture?"),
+                Capital(position)};
   }
 
   Question Relation() {
@@ -344,10 +351,12 @@ std::vector<Turn> AskAboutScene(const ScenePlan& plan, const ThingTable& things,
 }
 
 std::vector<Turn> AskAboutText(const std::string& text, bool is_line, RandomStream& random) {
-  static constexpr std::array kWord = {"What does it say?", "What is written here?",
-                                       "Read the word.", "What word is this?", "Read the text."};
+  static constexpr std::array kWord = {
+      "What does it say?", "What is written here?",   "Read the word.",    "What word is this?",
+      "Read the text.",    "What does the text say?", "What is the word?", "Read this."};
   static constexpr std::array kLine = {"What does it say?", "What is written here?",
-                                       "Read the text.", "Read the line."};
+                                       "Read the text.",    "Read the line.",
+                                       "Read this.",        "What does the text say?"};
   return {{QuestionType::kRead, is_line ? Pick(kLine, random) : Pick(kWord, random), text}};
 }
 
