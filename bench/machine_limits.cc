@@ -1,0 +1,125 @@
+// Rates by instruction: twelve independent chains of one multiply-add instruction, which is enough
+// to hide its latency on every processor here, and nothing else in the loop.
+#include "machine_limits.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+
+#include "base/thread_pool.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+namespace mcv::bench {
+namespace {
+
+double Seconds() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+double BestSeconds(ThreadPool& pool, int rounds, const std::function<void(int)>& body) {
+  double best = 1e30;
+  for (int i = 0; i < rounds; ++i) {
+    const double start = Seconds();
+    pool.Run(body);
+    best = std::min(best, Seconds() - start);
+  }
+  return best;
+}
+
+constexpr int64_t kLoops = 1'000'000;
+constexpr int kChains = 12;
+
+#if defined(__x86_64__)
+
+#define MCV_CHAIN(instruction, reg, n) instruction " %%" reg "14, %%" reg "15, %%" reg #n "\n\t"
+#define MCV_CHAINS(i, r)                                                                         \
+  MCV_CHAIN(i, r, 0)                                                                             \
+  MCV_CHAIN(i, r, 1)                                                                             \
+  MCV_CHAIN(i, r, 2)                                                                             \
+  MCV_CHAIN(i, r, 3) MCV_CHAIN(i, r, 4) MCV_CHAIN(i, r, 5) MCV_CHAIN(i, r, 6) MCV_CHAIN(i, r, 7) \
+      MCV_CHAIN(i, r, 8) MCV_CHAIN(i, r, 9) MCV_CHAIN(i, r, 10) MCV_CHAIN(i, r, 11)
+#define MCV_RATE_LOOP(name, instruction, reg)                                                    \
+  void name() {                                                                                  \
+    asm volatile("vzeroall");                                                                    \
+    for (int64_t i = 0; i < kLoops; ++i) {                                                       \
+      asm volatile(MCV_CHAINS(instruction, reg)::                                                \
+                       : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", \
+                         "xmm9", "xmm10", "xmm11", "xmm14", "xmm15");                            \
+    }                                                                                            \
+  }
+
+MCV_RATE_LOOP(Fma256, "vfmadd231ps", "ymm")
+MCV_RATE_LOOP(Fma512, "vfmadd231ps", "zmm")
+MCV_RATE_LOOP(Bf16Dot512, "vdpbf16ps", "zmm")
+MCV_RATE_LOOP(Int8Dot512, "vpdpbusd", "zmm")
+MCV_RATE_LOOP(Int8Pairs256, "vpmaddubsw", "ymm")
+
+double Rate(ThreadPool& pool, int rounds, void (*loop)(), double ops) {
+  const double seconds = BestSeconds(pool, rounds, [&](int) { loop(); });
+  return kLoops * kChains * ops * pool.size() / seconds;
+}
+
+void MeasureArithmetic(ThreadPool& pool, int rounds, Limits* limits) {
+  const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw");
+  if (avx512) {
+    limits->fp32_ops = Rate(pool, rounds, Fma512, 32);
+  } else if (__builtin_cpu_supports("fma")) {
+    limits->fp32_ops = Rate(pool, rounds, Fma256, 16);
+  }
+  if (avx512 && __builtin_cpu_supports("avx512bf16")) {
+    limits->bf16_ops = Rate(pool, rounds, Bf16Dot512, 64);
+  }
+  if (avx512 && __builtin_cpu_supports("avx512vnni")) {
+    limits->int8_ops = Rate(pool, rounds, Int8Dot512, 128);
+  } else if (__builtin_cpu_supports("avx2")) {
+    limits->int8_ops = Rate(pool, rounds, Int8Pairs256, 64);
+  }
+}
+
+#else
+
+void MeasureArithmetic(ThreadPool& pool, int rounds, Limits* limits) {
+  const double seconds = BestSeconds(pool, rounds, [](int) {
+    float sums[64] = {};
+    for (int64_t i = 0; i < kLoops; ++i) {
+      for (float& s : sums) s = s * 1.0000001f + 1.0f;
+      asm volatile("" : : "r"(sums) : "memory");
+    }
+  });
+  limits->fp32_ops = 128.0 * kLoops * pool.size() / seconds;
+}
+
+#endif
+
+// Sums 512 MB, far more than any cache, each thread its own part.
+double ReadRate(ThreadPool& pool, int rounds) {
+  constexpr int64_t kWords = int64_t{64} << 20;
+  std::vector<uint64_t> data(kWords, 1);
+  const int64_t part = kWords / pool.size() / 32 * 32;
+  std::vector<uint64_t> sums(static_cast<size_t>(pool.size()) * 8);
+  const double seconds = BestSeconds(pool, rounds, [&](int worker) {
+    const uint64_t* p = data.data() + worker * part;
+    uint64_t lanes[32] = {};
+    for (int64_t i = 0; i < part; i += 32) {
+      for (int j = 0; j < 32; ++j) lanes[j] += p[i + j];
+    }
+    for (uint64_t lane : lanes) sums[static_cast<size_t>(worker) * 8] += lane;
+  });
+  return 8.0 * static_cast<double>(part) * pool.size() / seconds;
+}
+
+}  // namespace
+
+Limits MeasureLimits(int threads, int rounds) {
+  ThreadPool pool(threads);
+  Limits limits;
+  limits.read_bytes = ReadRate(pool, std::max(rounds / 2, 2));
+  MeasureArithmetic(pool, rounds, &limits);
+  return limits;
+}
+
+}  // namespace mcv::bench

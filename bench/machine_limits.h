@@ -1,0 +1,20 @@
+// What this machine can do at most, measured: the denominators of every "share of the limit".
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace mcv::bench {
+
+struct Limits {
+  double read_bytes = 0;  // bytes a second, streamed from memory
+  double fp32_ops = 0;    // multiplications and additions a second, all threads together
+  double bf16_ops = 0;    // 0 where the processor has no such instruction
+  double int8_ops = 0;
+};
+
+// Best of `rounds` short measurements with all `threads` at once: on a shared machine the best is
+// the one that was disturbed least.
+Limits MeasureLimits(int threads, int rounds = 10);
+
+}  // namespace mcv::bench
