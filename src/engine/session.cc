@@ -1,0 +1,321 @@
+#include "engine/session.h"
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <new>
+#include <utility>
+
+#include "base/sha256.h"
+#include "engine/text_stream.h"
+#include "spec/prompt/segments.h"
+#include "spec/tokenizer/utf8.h"
+#include "spec/vision/positions.h"
+#include "spec/vision/views.h"
+
+namespace mcv {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double SecondsSince(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+// Pictures are the same if their sizes and pixels are.
+std::string KeyOf(const Image& image) {
+  return std::to_string(image.width) + "x" + std::to_string(image.height) + ":" +
+         Sha256Hex(image.pixels);
+}
+
+Status CheckImage(const Image& image) {
+  const bool whole = image.width > 0 && image.height > 0 &&
+                     image.pixels.size() ==
+                         static_cast<size_t>(image.width) * static_cast<size_t>(image.height) * 3;
+  if (whole) return OkStatus();
+  return InvalidArgument("the picture is " + std::to_string(image.width) + "x" +
+                         std::to_string(image.height) + " with " +
+                         std::to_string(image.pixels.size()) +
+                         " bytes: expected 3 bytes per pixel "
+                         "and at least one pixel");
+}
+
+}  // namespace
+
+struct Session::Picture {
+  std::string key;
+  SlicePlan plan;
+  std::vector<float> rows;  // [views * Q, E]
+  PictureStats stats;
+};
+
+// What a question adds to the conversation.
+struct Session::Prompt {
+  std::vector<int32_t> ids;       // the unread end of the last answer, then the new turn
+  std::vector<ImageRows> images;  // rows stay in the pictures
+  ChatState state;                // after the turn
+};
+
+Result<std::unique_ptr<Session>> Session::Create(SessionParts parts) {
+  MCV_CHECK(parts.config != nullptr && parts.tokenizer != nullptr && parts.text != nullptr);
+  const int queries = parts.encoder != nullptr ? parts.encoder->rows_per_view() : 0;
+  MCV_ASSIGN_OR_RETURN(ChatEncoder chat,
+                       ChatEncoder::Create(*parts.tokenizer, parts.config->row(), queries));
+  return std::unique_ptr<Session>(new Session(std::move(parts), std::move(chat)));
+}
+
+Session::Session(SessionParts parts, ChatEncoder chat)
+    : parts_(std::move(parts)), chat_(std::move(chat)) {
+  if (parts_.trace == nullptr) parts_.trace = &own_trace_;
+  logits_.resize(static_cast<size_t>(parts_.text->vocab()));
+}
+
+Session::~Session() = default;
+
+const PictureStats& Session::picture_stats(int image) const {
+  return pictures_.at(static_cast<size_t>(image))->stats;
+}
+
+int64_t Session::context_used() const {
+  return static_cast<int64_t>(held_.size() + unread_.size());
+}
+
+Result<int> Session::AddImage(const Image& image, const AddImageOptions& options) {
+  if (parts_.encoder == nullptr) {
+    return Unsupported("this model sees no pictures: its vision file (mmproj) was not opened");
+  }
+  MCV_RETURN_IF_ERROR(CheckImage(image));
+  auto picture = std::make_unique<Picture>();
+  picture->key = KeyOf(image);
+  for (size_t i = 0; i < pictures_.size(); ++i) {
+    if (pictures_[i]->key == picture->key) return static_cast<int>(i);
+  }
+  MCV_RETURN_IF_ERROR(EncodeViews(image, options, picture.get()));
+  pictures_.push_back(std::move(picture));
+  return num_images() - 1;
+}
+
+Status Session::EncodeViews(const Image& image, const AddImageOptions& options, Picture* picture) {
+  const ModelConfig& config = *parts_.config;
+  const auto resize_start = Clock::now();
+  picture->plan = PlanSlices(image.width, image.height, config.slicing);
+  std::vector<View> views;
+  {
+    TraceScope scope(parts_.trace, Zone::kResize);
+    views = MakeViews(image, picture->plan, config.slicing.patch, parts_.pool);
+  }
+  picture->stats.resize_seconds = SecondsSince(resize_start);
+  std::vector<PatchGrid> grids;
+  for (const View& view : views) grids.push_back({view.patch_rows, view.patch_cols});
+  const std::vector<ViewPositions> positions = PositionIds(grids, config.vision);
+
+  PictureStats& stats = picture->stats;
+  stats.views = static_cast<int>(views.size());
+  for (const PatchGrid& grid : grids) stats.patches += grid.num_patches();
+  const int64_t queries = parts_.encoder->rows_per_view();
+  const int64_t width = parts_.encoder->width();
+  stats.rows = queries * stats.views;
+  picture->rows.resize(static_cast<size_t>(stats.rows * width));
+  const MatView rows(picture->rows.data(), stats.rows, width);
+
+  if (parts_.before_encoding) parts_.before_encoding();
+  encoder_used_ = true;
+  const auto start = Clock::now();
+  int64_t patches_done = 0;
+  for (size_t i = 0;; ++i) {
+    const double spent = SecondsSince(start);
+    if (options.on_progress) {
+      const double left =
+          patches_done > 0 ? spent * (stats.patches - patches_done) / patches_done : 0.0;
+      options.on_progress({static_cast<int>(i), stats.views, spent, left});
+    }
+    stats.encode_seconds = spent;
+    if (i == views.size()) return OkStatus();
+    if (options.cancel != nullptr && options.cancel->load(std::memory_order_relaxed)) {
+      return Cancelled("stopped after " + std::to_string(i) + " of " +
+                       std::to_string(views.size()) + " views of the picture");
+    }
+    MCV_RETURN_IF_ERROR(
+        parts_.encoder->Encode(views[i], positions[i], {.cancel = options.cancel},
+                               rows.Rows(static_cast<int64_t>(i) * queries, queries)));
+    patches_done += grids[i].num_patches();
+  }
+}
+
+void Session::ReleaseEncoder() {
+  if (!encoder_used_) return;
+  encoder_used_ = false;
+  parts_.encoder->Release();
+  if (parts_.after_encoding) parts_.after_encoding();
+}
+
+Status Session::SetSystem(const std::string& system) {
+  if (state_.started) {
+    return InvalidArgument(
+        "the system message can only be set before the first question, or after the conversation "
+        "was cleared");
+  }
+  if (!IsValidUtf8(system)) return InvalidArgument("the system message is not valid UTF-8");
+  system_ = system;
+  return OkStatus();
+}
+
+void Session::Clear() {
+  GoBack(0);
+  turns_.clear();
+  unread_.clear();
+  state_ = ChatState();
+}
+
+void Session::GoBack(int64_t positions) {
+  parts_.text->Truncate(positions);
+  held_.resize(static_cast<size_t>(positions));
+}
+
+Status Session::CheckQuestion(const Question& question, const AskOptions& options) const {
+  if (!IsValidUtf8(question.text)) return InvalidArgument("the question is not valid UTF-8");
+  if (IsBlank(question.text)) return InvalidArgument("the question is empty");
+  for (const int image : question.images) {
+    if (image >= 0 && image < num_images()) continue;
+    return InvalidArgument("picture number " + std::to_string(image) + " does not exist: " +
+                           std::to_string(pictures_.size()) + " have been added");
+  }
+  if (options.max_tokens < 0) {
+    return InvalidArgument("max tokens is " + std::to_string(options.max_tokens) +
+                           ", expected 0 (the version's own number) or more");
+  }
+  return Validate(options.sampling);
+}
+
+Result<Session::Prompt> Session::BuildPrompt(const Question& question) const {
+  std::vector<ChatTurn> turns;
+  if (!state_.started && system_.has_value()) {
+    turns.push_back(ChatTurn::Text(Role::kSystem, *system_));
+  }
+  ChatTurn turn;
+  for (const int image : question.images) {
+    turn.parts.push_back({"", pictures_[static_cast<size_t>(image)]->plan});
+  }
+  turn.parts.push_back({question.text, {}});
+  turns.push_back(std::move(turn));
+
+  Prompt prompt;
+  prompt.state = state_;
+  MCV_ASSIGN_OR_RETURN(const EncodedPrompt encoded, chat_.EncodeTurns(turns, &prompt.state));
+  prompt.ids = unread_;
+  prompt.ids.insert(prompt.ids.end(), encoded.ids.begin(), encoded.ids.end());
+  const int64_t shift = static_cast<int64_t>(unread_.size());
+  const int64_t width = parts_.text->width();
+  for (const ImageSpan& span : encoded.spans) {
+    const int image = question.images[static_cast<size_t>(span.picture - state_.num_pictures)];
+    const Picture& picture = *pictures_[static_cast<size_t>(image)];
+    const int64_t count = span.end - span.begin;
+    const float* rows = picture.rows.data() + span.view * count * width;
+    prompt.images.push_back({shift + span.begin, shift + span.end, {rows, count, width}});
+  }
+  return prompt;
+}
+
+Status Session::ReadPrompt(const Prompt& prompt, const AskOptions& options,
+                           const AskCallbacks& callbacks) {
+  const int64_t needed = static_cast<int64_t>(prompt.ids.size());
+  const int64_t room = context_length() - parts_.text->length();
+  if (needed > room) {
+    int64_t picture_rows = 0;
+    for (const ImageRows& image : prompt.images) picture_rows += image.end - image.begin;
+    return ContextFull(
+        "the question needs " + std::to_string(needed) + " positions (" +
+        std::to_string(picture_rows) + " of them for pictures), but of the context's " +
+        std::to_string(context_length()) + " only " + std::to_string(room) +
+        " are left: start a new conversation, show fewer or less finely sliced pictures, or open "
+        "the model with a larger context");
+  }
+  TraceScope scope(parts_.trace, Zone::kPrefill);
+  AppendOptions append;
+  append.cancel = options.cancel;
+  append.on_progress = callbacks.on_prompt;
+  MCV_RETURN_IF_ERROR(
+      parts_.text->Append({prompt.ids, prompt.images}, append,
+                          {logits_.data(), 1, static_cast<int64_t>(logits_.size())}));
+  held_.insert(held_.end(), prompt.ids.begin(), prompt.ids.end());
+  return OkStatus();
+}
+
+Result<Answer> Session::GenerateAnswer(const AskOptions& options, const AskCallbacks& callbacks,
+                                       Generated* generated) {
+  const auto start = Clock::now();
+  Answer answer;
+  TextStream stream(*parts_.tokenizer, options.stop_strings, callbacks.on_text);
+  const std::vector<int32_t> prompt = held_;
+  GenerateOptions generate;
+  generate.sampling = options.sampling;
+  generate.max_tokens =
+      options.max_tokens > 0
+          ? options.max_tokens
+          : DefaultSampling(parts_.config->version, SamplingPreset::kGreedy).max_new_tokens;
+  generate.stop_ids = parts_.tokenizer->stop_ids();
+  generate.prompt = prompt;
+  generate.cancel = options.cancel;
+  generate.trace = parts_.trace;
+  generate.on_token = [&](int32_t id) {
+    if (answer.stats.generated_tokens++ == 0) {
+      answer.stats.first_token_seconds = SecondsSince(start);
+    }
+    return stream.Push(id);
+  };
+  MCV_ASSIGN_OR_RETURN(
+      *generated,
+      Generate(*parts_.text, {logits_.data(), 1, static_cast<int64_t>(logits_.size())}, generate));
+  stream.Finish();
+  answer.stats.decode_seconds = SecondsSince(start) - answer.stats.first_token_seconds;
+  answer.text = stream.text();
+  answer.ids = generated->ids;
+  answer.reason = generated->reason;
+  return answer;
+}
+
+void Session::Keep(const Question& question, const Prompt& prompt, const Generated& generated,
+                   const Answer& answer) {
+  const auto read = generated.ids.begin() + generated.positions_held;
+  held_.insert(held_.end(), generated.ids.begin(), read);
+  unread_.assign(read, generated.ids.end());
+  state_ = prompt.state;
+  turns_.push_back({Turn::Role::kUser, question.text, question.images});
+  turns_.push_back({Turn::Role::kAssistant, answer.text, {}});
+}
+
+Result<Answer> Session::Ask(const Question& question, const AskOptions& options,
+                            const AskCallbacks& callbacks) {
+  const auto start = Clock::now();
+  MCV_RETURN_IF_ERROR(CheckQuestion(question, options));
+  Prompt prompt;
+  {
+    TraceScope scope(parts_.trace, Zone::kTokenize);
+    MCV_ASSIGN_OR_RETURN(prompt, BuildPrompt(question));
+  }
+  ReleaseEncoder();
+  const int64_t before = parts_.text->length();
+  const auto prefill_start = Clock::now();
+  MCV_RETURN_IF_ERROR(ReadPrompt(prompt, options, callbacks));
+  const double prefill_seconds = SecondsSince(prefill_start);
+  const double start_to_prefill_end = SecondsSince(start);
+
+  Generated generated;
+  Result<Answer> answer = GenerateAnswer(options, callbacks, &generated);
+  const bool nothing_said =
+      answer.ok() && answer->reason == StopReason::kCancelled && answer->ids.empty();
+  if (!answer.ok() || nothing_said) {
+    GoBack(before);
+    return answer.ok() ? Cancelled("stopped before the answer began") : answer.status();
+  }
+  AnswerStats& stats = answer->stats;
+  stats.prompt_tokens = static_cast<int64_t>(held_.size());
+  stats.reused_tokens = before;
+  stats.prefill_seconds = prefill_seconds;
+  stats.first_token_seconds += start_to_prefill_end;
+  Keep(question, prompt, generated, *answer);
+  return answer;
+}
+
+}  // namespace mcv

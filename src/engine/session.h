@@ -22,6 +22,7 @@
 #include "model/text/text_model.h"
 #include "model/vision/vision_encoder.h"
 #include "spec/config.h"
+#include "spec/prompt/chat.h"
 #include "spec/tokenizer/tokenizer.h"
 
 namespace mcv {
@@ -72,29 +73,31 @@ struct Turn {
   std::vector<int> images;
 };
 
-// What a session works with. Models are owned; config, tokenizer and `owner` outlive it.
+// What a session works with.
 struct SessionParts {
+  std::shared_ptr<const void> owner;  // kept alive as long as the session: what is borrowed below
   const ModelConfig* config = nullptr;
   const Tokenizer* tokenizer = nullptr;
   std::unique_ptr<TextModel> text;
   std::unique_ptr<ViewEncoder> encoder;  // null: text only
-  Trace* trace = nullptr;
-  ThreadPool* pool = nullptr;             // for resizing; may be null
-  std::function<void()> release_encoder;  // gives the encoder's pages back to the system
-  std::shared_ptr<const void> owner;      // kept alive
+  Trace* trace = nullptr;                // null: the session's own
+  ThreadPool* pool = nullptr;            // for resizing; may be null
+  // Called when the encoder is about to be used, and when it will not be used for a while.
+  std::function<void()> before_encoding;
+  std::function<void()> after_encoding;
 };
 
 // One thread at a time; `cancel` flags may be set from anywhere, a signal handler included.
 class Session {
  public:
-  explicit Session(SessionParts parts);
+  static Result<std::unique_ptr<Session>> Create(SessionParts parts);
   ~Session();
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
   // Encodes the picture and returns its number, counted from 0. Equal pixels are encoded once per
-  // session and get the number of the first. Unsupported without an encoder; Cancelled leaves the
-  // session as it was.
+  // session and get the number of the first. Unsupported without an encoder, InvalidArgument for a
+  // picture without pixels; Cancelled leaves the session as it was.
   Result<int> AddImage(const Image& image, const AddImageOptions& options = {});
 
   // Appends the question and the answer to the conversation. An error leaves the conversation as it
@@ -108,43 +111,50 @@ class Session {
   Result<Answer> Ask(const Question& question, const AskOptions& options = {},
                      const AskCallbacks& callbacks = {});
 
-  // Replaces the version's default system message; "" for none. Forgets nothing.
+  // A system message in place of the version's own; only before the first question or after
+  // Clear().
   Status SetSystem(const std::string& system);
   // Forgets the turns; pictures keep their numbers and need not be encoded again.
   void Clear();
 
   const std::vector<Turn>& turns() const { return turns_; }
-  int num_images() const;
+  int num_images() const { return static_cast<int>(pictures_.size()); }
   const PictureStats& picture_stats(int image) const;
-  int64_t context_length() const;
+  int64_t context_length() const { return parts_.text->capacity(); }
   // Positions that the conversation takes now.
   int64_t context_used() const;
   const ModelConfig& config() const { return *parts_.config; }
   // Where the session's time went, all turns together.
-  const Trace& trace() const;
+  const Trace& trace() const { return *parts_.trace; }
 
  private:
   struct Picture;
   struct Prompt;
 
+  Session(SessionParts parts, ChatEncoder chat);
+
   Status CheckQuestion(const Question& question, const AskOptions& options) const;
-  Result<Prompt> BuildPrompt(const std::vector<Turn>& turns) const;
+  Result<Prompt> BuildPrompt(const Question& question) const;
   Status EncodeViews(const Image& image, const AddImageOptions& options, Picture* picture);
-  Status ReadPrompt(const Prompt& prompt, const AskOptions& options, const AskCallbacks& callbacks,
-                    AnswerStats* stats);
-  Result<Answer> GenerateAnswer(const Prompt& prompt, const AskOptions& options,
-                                const AskCallbacks& callbacks, AnswerStats stats);
-  Status ContextTooSmall(const Prompt& prompt) const;
+  Status ReadPrompt(const Prompt& prompt, const AskOptions& options, const AskCallbacks& callbacks);
+  Result<Answer> GenerateAnswer(const AskOptions& options, const AskCallbacks& callbacks,
+                                Generated* generated);
+  void Keep(const Question& question, const Prompt& prompt, const Generated& generated,
+            const Answer& answer);
+  // Back to `positions` held, as if nothing had been asked since.
+  void GoBack(int64_t positions);
   void ReleaseEncoder();
 
   SessionParts parts_;
+  ChatEncoder chat_;
   Trace own_trace_;
   std::vector<std::unique_ptr<Picture>> pictures_;
   std::vector<Turn> turns_;
   std::optional<std::string> system_;
-  // What each held position is: token ids, or a picture's row. Equal keys, equal cache contents.
-  std::vector<uint64_t> held_;
-  std::vector<float> logits_;  // [1, V]
+  ChatState state_;
+  std::vector<int32_t> held_;    // ids of the positions that the model holds
+  std::vector<int32_t> unread_;  // ids of the answer that the model has not read yet
+  std::vector<float> logits_;    // [1, V]
   bool encoder_used_ = false;
 };
 

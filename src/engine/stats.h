@@ -6,7 +6,7 @@
 namespace mcv {
 
 struct PictureStats {
-  int views = 0;        // overview and slices; 0 when the picture had been encoded before
+  int views = 0;        // overview and slices
   int64_t patches = 0;  // over all views
   int64_t rows = 0;     // rows that the picture takes in the prompt
   double resize_seconds = 0.0;

@@ -86,8 +86,14 @@ Result<Report> ReplayGoldens(const std::string& folder, const ReplayOptions& opt
   const auto wanted = [&](const std::string& run) {
     return options.run.empty() || options.run == run;
   };
+  int64_t done = 0;
+  int64_t total = options.run.empty() ? 1 : 0;
+  for (const Run& run : goldens.runs()) {
+    if (wanted(run.name)) total += static_cast<int64_t>(run.sources.size() * run.cases.size());
+  }
   const auto tell = [&](const std::string& what) {
-    if (options.on_progress) options.on_progress(what);
+    if (options.on_progress) options.on_progress(what, done, total);
+    ++done;
   };
 
   Report report;

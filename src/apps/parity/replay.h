@@ -1,6 +1,7 @@
 // Replays a goldens folder: every run, from every file that holds its model, stage by stage.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <string>
 
@@ -12,8 +13,8 @@ namespace mcv::parity {
 struct ReplayOptions {
   MachineOptions machine;
   std::string run;  // only this run, and no tables; empty: everything
-  // Called with what is being replayed, for a progress line; may be empty.
-  std::function<void(const std::string& what)> on_progress;
+  // Called before each case with what it is, for a progress line; may be empty.
+  std::function<void(const std::string& what, int64_t done, int64_t total)> on_progress;
 };
 
 // Fails (as a Status) only if nothing can be begun: no such folder or run, no such target.
