@@ -1,0 +1,133 @@
+#include "trainer/recipes/config.h"
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <vector>
+
+#include "base/mapped_file.h"
+
+namespace mcv::trainer {
+namespace {
+
+constexpr int kRampLevels = 10;
+
+size_t EditDistance(const std::string& a, const std::string& b) {
+  std::vector<size_t> row(b.size() + 1);
+  for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
+  for (size_t i = 1; i <= a.size(); ++i) {
+    size_t diagonal = row[0];
+    row[0] = i;
+    for (size_t j = 1; j <= b.size(); ++j) {
+      const size_t substitute = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
+      diagonal = row[j];
+      row[j] = std::min({substitute, row[j] + 1, row[j - 1] + 1});
+    }
+  }
+  return row[b.size()];
+}
+
+std::string NearestName(const std::string& name) {
+  TrainConfig config;
+  std::string nearest;
+  size_t best = SIZE_MAX;
+  TrainConfig::Visit(config, [&](const char* known, auto&, const char*) {
+    const size_t distance = EditDistance(name, known);
+    if (distance < best) {
+      best = distance;
+      nearest = known;
+    }
+  });
+  return nearest;
+}
+
+}  // namespace
+
+ModelConfig TrainConfig::Model(int vocabulary) const {
+  ModelConfig model;
+  model.version = Version::kV2_5;
+  model.name = "minicpmv-nano";
+  model.vision.width = vision_width;
+  model.vision.layers = vision_layers;
+  model.vision.heads = vision_heads;
+  model.vision.ffn = vision_ffn;
+  model.vision.position_rule = PositionRule::kGrid;
+  model.vision.bucket_rule = BucketRule::kExact;
+  model.resampler.queries = queries;
+  model.resampler.width = width;
+  model.resampler.kv_width = vision_width;
+  model.resampler.heads = width / 128;
+  model.text.layers = layers;
+  model.text.width = width;
+  model.text.ffn = ffn;
+  model.text.heads = heads;
+  model.text.kv_heads = kv_heads;
+  model.text.head_dim = width / heads;
+  model.text.vocab = vocabulary;
+  model.text.max_positions = 2048;
+  model.text.rope_theta = static_cast<float>(rope_theta);
+  model.slicing.scale_resolution = scale_resolution;
+  model.slicing.max_slices = 1;
+  return model;
+}
+
+int TrainConfig::RampLevel(int64_t step) const {
+  if (ramp_steps <= 0) return kRampLevels;
+  return static_cast<int>(std::min<int64_t>(kRampLevels, step * kRampLevels / ramp_steps));
+}
+
+DataConfig TrainConfig::Data(int64_t step) const {
+  const double along = static_cast<double>(RampLevel(step)) / kRampLevels;
+  const double share = start_difficulty + (1.0 - start_difficulty) * along;
+  DataConfig data;
+  data.seed = static_cast<uint64_t>(seed);
+  data.group_size = batch;
+  data.scene_share = scene_share;
+  data.word_share = word_share;
+  data.line_share = line_share;
+  data.scene_difficulty = scene_difficulty * share;
+  data.word_difficulty = word_difficulty * share;
+  data.min_turns = min_turns;
+  data.max_turns = max_turns;
+  return data;
+}
+
+Status ReadConfig(const std::string& path, TrainConfig& config) {
+  MCV_ASSIGN_OR_RETURN(const std::string text, ReadFile(path, 1 << 20));
+  const nlohmann::json json = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (!json.is_object()) return Corrupt(path + ": expected a JSON object of settings");
+  for (const auto& [name, value] : json.items()) {
+    bool known = false;
+    bool fits = false;
+    TrainConfig::Visit(config, [&](const char* setting, auto& field, const char*) {
+      if (name != setting) return;
+      known = true;
+      using Field = std::decay_t<decltype(field)>;
+      if constexpr (std::is_same_v<Field, std::string>) {
+        fits = value.is_string();
+      } else if constexpr (std::is_same_v<Field, bool>) {
+        fits = value.is_boolean();
+      } else if constexpr (std::is_integral_v<Field>) {
+        fits = value.is_number_integer();
+      } else {
+        fits = value.is_number();
+      }
+      if (fits) field = value.template get<Field>();
+    });
+    if (!known) {
+      return InvalidArgument(path + ": there is no setting \"" + name + "\"; did you mean \"" +
+                             NearestName(name) + "\"?");
+    }
+    if (!fits) return InvalidArgument(path + ": setting \"" + name + "\" is of the wrong type");
+  }
+  return OkStatus();
+}
+
+std::string ConfigToJson(const TrainConfig& config) {
+  nlohmann::ordered_json json;
+  TrainConfig::Visit(config,
+                     [&](const char* name, const auto& field, const char*) { json[name] = field; });
+  return json.dump(1);
+}
+
+}  // namespace mcv::trainer
