@@ -50,7 +50,7 @@ void QuantizeToken(const float* x, int64_t k, std::byte* packed) {
   }
 }
 
-int64_t TokenBytes(int64_t k) { return k / kSuperBlock * static_cast<int64_t>(sizeof(TokenBlock)); }
+inline int64_t TokenBytes(int64_t k) { return k / kSuperBlock * static_cast<int64_t>(sizeof(TokenBlock)); }
 
 }  // namespace
 }  // namespace mcv::x86_avx512

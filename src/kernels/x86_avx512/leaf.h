@@ -11,6 +11,8 @@ const DotKernel& FloatDot();
 const PanelKernel& F32Panel();
 // Few tokens times Q4_K, Q5_K, Q6_K with int8 tokens; null for other types.
 const DotKernel* KDot(DType type);
+// Many tokens times quantised weights, both rounded to int8.
+const PanelKernel& Int8Panel();
 // Needs AVX512_BF16.
 const PanelKernel& Bf16Panel();
 

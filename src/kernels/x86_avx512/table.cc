@@ -19,10 +19,19 @@ const DotKernel* Dot(DType type, Numerics numerics) {
   }
   return &x86_avx512::FloatDot();
 }
-const PanelKernel* Panel(DType, Numerics) { return &x86_avx512::F32Panel(); }
+// Q8_0 is stored finer than int8 with a scale per 256 can say; it goes through the float kernels.
+bool MultipliesAsInt8(DType type) { return Traits(type).quantised && type != DType::kQ8_0; }
 
-const PanelKernel* PanelBf16(DType, Numerics numerics) {
-  return numerics == Numerics::kFast ? &x86_avx512::Bf16Panel() : &x86_avx512::F32Panel();
+const PanelKernel* ExactPanel(DType, Numerics) { return &x86_avx512::F32Panel(); }
+
+const PanelKernel* VnniPanel(DType type, Numerics numerics) {
+  if (numerics == Numerics::kFast && MultipliesAsInt8(type)) return &x86_avx512::Int8Panel();
+  return &x86_avx512::F32Panel();
+}
+
+const PanelKernel* Bf16Panel(DType type, Numerics numerics) {
+  if (numerics == Numerics::kExact) return &x86_avx512::F32Panel();
+  return MultipliesAsInt8(type) ? &x86_avx512::Int8Panel() : &x86_avx512::Bf16Panel();
 }
 
 KernelTable MakeTable() {
@@ -31,8 +40,8 @@ KernelTable MakeTable() {
   t.runs_here = RunsVnni;
   x86_avx512::FillFloat(&t);
   t.dot = Dot;
-  t.panel = Panel;
-  t.attention = Panel;
+  t.panel = VnniPanel;
+  t.attention = ExactPanel;
   return t;
 }
 
@@ -48,8 +57,8 @@ const KernelTable& Avx512Bf16Table() {
     KernelTable t = MakeTable();
     t.name = "avx512bf16";
     t.runs_here = RunsBf16;
-    t.panel = PanelBf16;
-    t.attention = PanelBf16;
+    t.panel = Bf16Panel;
+    t.attention = Bf16Panel;
     return t;
   }();
   return table;
