@@ -283,7 +283,9 @@ void Tile(const PanelKernel::TileArgs& args) {
     }
     const uint32_t* weights = panel->words[0];
     const uint32_t* tokens = strip->words[0];
-    for (int64_t w = 0; w < kWords; ++w, weights += kPanelRows, tokens += kStrip) {
+    int64_t words = kWords;
+    asm("" : "+r"(words));  // hides the trip count: knowing it, GCC 12 unrolls and spills the sums
+    for (int64_t w = 0; w < words; ++w, weights += kPanelRows, tokens += kStrip) {
       __m512i four[kVectors];
       MCV_UNROLL
       for (int v = 0; v < kVectors; ++v) four[v] = _mm512_load_si512(weights + v * kLanes);
