@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 
 #include <algorithm>
+#include <filesystem>
 
 #include "spec/prompt/segments.h"
 #include "spec/tokenizer/test_tokenizers.h"
@@ -25,8 +26,7 @@ struct Case {
 class ChatTest : public ::testing::TestWithParam<Case> {
  protected:
   void SetUp() override {
-    const std::string folder = TinyModels() + "/models/" + GetParam().model;
-    MCV_SKIP_WITHOUT(folder);
+    MCV_GOLDEN_OR_SKIP(folder, std::string("models/") + GetParam().model);
     tokenizer_ = LoadFolder(folder + "/hf");
     ASSERT_NE(tokenizer_, nullptr);
     auto encoder = ChatEncoder::Create(*tokenizer_, row(), row().default_queries);
@@ -100,8 +100,9 @@ std::vector<ChatTurn> TurnsOf(const json& expected) {
 
 // Every run of this model in the goldens: prompt text, ids and spans.
 TEST_P(ChatTest, EveryGoldenPromptIsReproduced) {
+  MCV_GOLDEN_OR_SKIP(all_runs, "expected");
   int num_prompts = 0;
-  for (const auto& run : std::filesystem::directory_iterator(TinyModels() + "/expected")) {
+  for (const auto& run : std::filesystem::directory_iterator(all_runs)) {
     if (run.path().filename().string().rfind(GetParam().model, 0) != 0) continue;
     for (const auto& file : std::filesystem::directory_iterator(run.path())) {
       if (file.path().extension() != ".json" || file.path().stem() == "tensors") continue;
@@ -121,8 +122,8 @@ TEST_P(ChatTest, EveryGoldenPromptIsReproduced) {
 }
 
 TEST_P(ChatTest, TheGgufTokenizerGivesTheSamePrompt) {
-  const auto tokenizer =
-      LoadGguf(TinyModels() + "/models/" + GetParam().model + "/gguf/" + GetParam().gguf);
+  MCV_GOLDEN_OR_SKIP(path, std::string("models/") + GetParam().model + "/gguf/" + GetParam().gguf);
+  const auto tokenizer = LoadGguf(path);
   ASSERT_NE(tokenizer, nullptr);
   const auto other = ChatEncoder::Create(*tokenizer, row(), row().default_queries);
   ASSERT_TRUE(other.ok()) << other.status().ToString();
@@ -236,10 +237,9 @@ INSTANTIATE_TEST_SUITE_P(Tiny, ChatTest,
                          [](const auto& info) { return std::string(info.param.model); });
 
 TEST(ChatFormatTest, Llama3TrimsEveryContentAndChatMlDoesNot) {
-  const std::string models = TinyModels() + "/models/";
-  MCV_SKIP_WITHOUT(models);
+  MCV_GOLDEN_OR_SKIP(models, "models");
   const auto text_of = [&](const char* model, Version version) {
-    const auto tokenizer = LoadFolder(models + model + "/hf");
+    const auto tokenizer = LoadFolder(models + "/" + model + "/hf");
     const auto encoder = ChatEncoder::Create(*tokenizer, Row(version), 64);
     ChatState state;
     const std::vector<ChatTurn> turns = {User("\n hi\xE3\x80\x80\n")};
@@ -251,8 +251,7 @@ TEST(ChatFormatTest, Llama3TrimsEveryContentAndChatMlDoesNot) {
 }
 
 TEST(ChatFormatTest, AnotherModelsTokenizerIsRefused) {
-  const std::string folder = TinyModels() + "/models/v25_tiny/hf";
-  MCV_SKIP_WITHOUT(folder);
+  MCV_GOLDEN_OR_SKIP(folder, "models/v25_tiny/hf");
   const auto tokenizer = LoadFolder(folder);
   const auto encoder = ChatEncoder::Create(*tokenizer, Row(Version::kV2_6), 64);
   ASSERT_FALSE(encoder.ok());

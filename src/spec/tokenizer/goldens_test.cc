@@ -1,6 +1,4 @@
 // All published vectors, and the tiny models' HF folders against their GGUFs.
-#include <chrono>
-
 #include "spec/tokenizer/test_tokenizers.h"
 
 namespace mcv {
@@ -9,14 +7,9 @@ namespace {
 class VectorsTest : public ::testing::TestWithParam<const char*> {};
 
 TEST_P(VectorsTest, EveryStringGivesTheReferenceIds) {
-  const std::string folder = SharedGoldens() + "/tokenizers/" + GetParam();
-  MCV_SKIP_WITHOUT(folder);
-  const auto begin = std::chrono::steady_clock::now();
+  MCV_GOLDEN_OR_SKIP(folder, std::string("tokenizers/") + GetParam());
   const auto tokenizer = LoadFolder(folder);
-  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
   ASSERT_NE(tokenizer, nullptr);
-  RecordProperty("load_milliseconds", static_cast<int>(1000 * seconds.count()));
-  std::printf("loaded in %.0f ms\n", 1000 * seconds.count());
   const auto vectors = ReadVectors(folder + ".vectors.jsonl");
   EXPECT_EQ(vectors.size(), 200u);
   for (const TokenizerVector& vector : vectors) {
@@ -34,8 +27,7 @@ struct TinyPair {
 class TinyPairTest : public ::testing::TestWithParam<TinyPair> {};
 
 TEST_P(TinyPairTest, FolderAndGgufAgree) {
-  const std::string folder = TinyModels() + "/models/" + GetParam().model;
-  MCV_SKIP_WITHOUT(folder);
+  MCV_GOLDEN_OR_SKIP(folder, std::string("models/") + GetParam().model);
   const auto hf = LoadFolder(folder + "/hf");
   const auto gguf = LoadGguf(folder + "/gguf/" + GetParam().gguf);
   ASSERT_TRUE(hf != nullptr && gguf != nullptr);
@@ -46,9 +38,8 @@ TEST_P(TinyPairTest, FolderAndGgufAgree) {
     EXPECT_EQ(hf->TokenBytes(id), gguf->TokenBytes(id)) << id;
     EXPECT_EQ(hf->IsControl(id), gguf->IsControl(id)) << id << " " << hf->TokenBytes(id);
   }
-  const std::string shared = SharedGoldens() + "/tokenizers/minicpmv20.vectors.jsonl";
-  MCV_SKIP_WITHOUT(shared);
-  for (const TokenizerVector& vector : ReadVectors(shared)) {
+  MCV_GOLDEN_OR_SKIP(texts, "tokenizers/minicpmv20.vectors.jsonl");
+  for (const TokenizerVector& vector : ReadVectors(texts)) {
     EXPECT_EQ(hf->EncodeWithSpecials(vector.text), gguf->EncodeWithSpecials(vector.text))
         << vector.text;
     EXPECT_EQ(hf->EncodeText(vector.text), gguf->EncodeText(vector.text)) << vector.text;

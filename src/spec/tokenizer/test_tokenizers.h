@@ -1,10 +1,8 @@
-// Where the tests of tokenizers and prompts find their files.
+// Loading for the tests of tokenizers and prompts.
 #pragma once
 
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-#include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -13,30 +11,12 @@
 
 #include "base/mapped_file.h"
 #include "spec/tokenizer/tokenizer.h"
+#include "tests/support/goldens.h"
 
 namespace mcv {
 
-inline constexpr size_t kTestFileLimit = size_t{64} << 20;
-
-inline std::string SharedGoldens() {
-  const char* given = std::getenv("MCV_GOLDENS");
-  return given != nullptr ? given : MCV_SHARED_GOLDENS;
-}
-
-// The tiny models are the project's own and part of the repository; before they are copied there,
-// they are in the full goldens.
-inline std::string TinyModels() {
-  const std::string own = std::string(MCV_TESTDATA) + "/goldens";
-  return std::filesystem::exists(own + "/models/v20_tiny") ? own : SharedGoldens();
-}
-
-inline bool HaveFile(const std::string& path) {
-  std::error_code ignored;
-  return std::filesystem::exists(path, ignored);
-}
-
 inline std::string ReadTestFile(const std::string& path) {
-  auto text = ReadFile(path, kTestFileLimit);
+  auto text = ReadFile(path, kMaxTokenizerFileBytes);
   EXPECT_TRUE(text.ok()) << text.status().ToString();
   return text.ok() ? std::move(*text) : std::string();
 }
@@ -75,9 +55,3 @@ inline std::vector<TokenizerVector> ReadVectors(const std::string& path) {
 }
 
 }  // namespace mcv
-
-// Skips, with the reason, where the path is not on this machine.
-#define MCV_SKIP_WITHOUT(path)                                                        \
-  if (!::mcv::HaveFile(path)) {                                                       \
-    GTEST_SKIP() << (path) << " is not here; set MCV_GOLDENS to the full golden set"; \
-  }

@@ -16,6 +16,12 @@ class Reader {
  public:
   Reader(TokenizerJson* out, std::string name) : out_(out), name_(std::move(name)) {}
   const Status& status() const { return status_; }
+  // What is still wrong with a text that was read to its end.
+  Status CheckComplete() const {
+    if (!has_vocabulary_) return Corrupt(name_ + ": model.vocab is missing or is no object");
+    if (!has_merges_) return Corrupt(name_ + ": model.merges is missing or is no array");
+    return OkStatus();
+  }
 
   bool null() { return Scalar(nullptr); }
   bool boolean(bool value) { return Scalar(value); }
@@ -57,7 +63,8 @@ class Reader {
 
   bool start_object(size_t) {
     if (part_ == Part::kRest && AtModel() && key_ == "vocab") {
-      if (!out_->vocabulary.empty()) return Fail("\"vocab\" is there twice");
+      if (has_vocabulary_) return Fail("\"vocab\" is there twice");
+      has_vocabulary_ = true;
       part_ = Part::kVocabulary;
       return true;
     }
@@ -78,7 +85,8 @@ class Reader {
       return true;
     }
     if (part_ == Part::kRest && AtModel() && key_ == "merges") {
-      if (!out_->merges.empty()) return Fail("\"merges\" is there twice");
+      if (has_merges_) return Fail("\"merges\" is there twice");
+      has_merges_ = true;
       part_ = Part::kMerges;
       return true;
     }
@@ -186,6 +194,8 @@ class Reader {
   std::string key_;
   std::string first_half_;
   int halves_ = 0;
+  bool has_vocabulary_ = false;
+  bool has_merges_ = false;
 };
 
 }  // namespace
@@ -200,6 +210,7 @@ Result<TokenizerJson> ReadTokenizerJson(std::string_view text, const std::string
   if (!json::sax_parse(text.begin(), text.end(), &reader)) {
     return reader.status().ok() ? Corrupt(name + ": not JSON") : reader.status();
   }
+  MCV_RETURN_IF_ERROR(reader.CheckComplete());
   return out;
 }
 
