@@ -75,6 +75,34 @@ TEST_P(MatMulTest, SweepsTypesAndShapes) {
   }
 }
 
+// Tokens that int8 blocks of 32 and of 256 can say exactly: then decode kernels may differ from the
+// exact sum by fp32 rounding only, and a wrong scale, minimum or order of one block shows.
+TEST_P(MatMulTest, FewTokensAreExactOnTheInt8Grid) {
+  ThreadPool pool(2);
+  Context ctx = MakeContext(pool, GetParam(), Numerics::kFast);
+  const int64_t n = 9, k = 1024;
+  for (DType type : kTypes) {
+    const TestWeight weight = MakeWeight(type, n, k, 21);
+    for (int64_t t : {1, 2, 3, 4, 6}) {
+      RandomStream random(static_cast<uint64_t>(t));
+      std::vector<float> x(static_cast<size_t>(t * k));
+      for (size_t i = 0; i < x.size(); ++i) {
+        x[i] = 0.25f * (i % 32 == 7 ? 127.0f : static_cast<float>(random.Below(255)) - 127.0f);
+      }
+      std::vector<float> y(static_cast<size_t>(t * n));
+      MatMul({x.data(), t, k}, weight.view, {}, {y.data(), t, n}, ctx);
+      for (int64_t i = 0; i < t * n; ++i) {
+        const float* row = x.data() + i / n * k;
+        const float* w = weight.values.data() + i % n * k;
+        double want = 0;
+        for (int64_t c = 0; c < k; ++c) want += static_cast<double>(row[c]) * w[c];
+        ASSERT_NEAR(y[static_cast<size_t>(i)], want, 2e-6 * Norm(row, k) * Norm(w, k))
+            << Traits(type).name << " T=" << t;
+      }
+    }
+  }
+}
+
 TEST_P(MatMulTest, EpilogueDoesBiasActivationScaleAndAdds) {
   ThreadPool pool(2);
   Context ctx = MakeContext(pool, GetParam(), Numerics::kExact);

@@ -9,5 +9,7 @@ namespace mcv::x86_avx2 {
 void FillFloat(KernelTable* table);
 const DotKernel& FloatDot();
 const PanelKernel& F32Panel();
+// Few tokens times Q4_K, Q5_K, Q6_K or Q8_0 with int8 tokens; null for other types.
+const DotKernel* Int8Dot(DType type);
 
 }  // namespace mcv::x86_avx2

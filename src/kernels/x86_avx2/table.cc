@@ -13,7 +13,12 @@ bool RunsHere() {
          __builtin_cpu_supports("bmi2");
 }
 
-const DotKernel* Dot(DType, Numerics) { return &x86_avx2::FloatDot(); }
+const DotKernel* Dot(DType type, Numerics numerics) {
+  if (numerics == Numerics::kFast) {
+    if (const DotKernel* kernel = x86_avx2::Int8Dot(type); kernel != nullptr) return kernel;
+  }
+  return &x86_avx2::FloatDot();
+}
 const PanelKernel* Panel(DType, Numerics) { return &x86_avx2::F32Panel(); }
 
 }  // namespace

@@ -67,6 +67,14 @@ MCV_INLINE float MaxLane(Vec v) {
   return _mm_cvtss_f32(_mm_max_ss(max, _mm_movehdup_ps(max)));
 }
 
+// Whole numbers of the int8 range as 8 bytes.
+MCV_INLINE void StoreInt8(int8_t* p, Vec v) {
+  const __m256i words = _mm256_cvtps_epi32(v);
+  const __m128i half =
+      _mm_packs_epi32(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
+  _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm_packs_epi16(half, half));
+}
+
 // 16-bit floats; all lanes, or the first `count` and zeros.
 MCV_INLINE __m128i Load16(const std::byte* p, int count) {
   if (count == kLanes) return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));

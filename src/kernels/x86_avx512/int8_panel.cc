@@ -22,7 +22,7 @@ MCV_REGION_BEGIN("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx2,fma,f16c,bm
 
 // clang-format off
 #include "kernels/x86_avx512/vec.h"
-#include "kernels/x86_avx512/int8_token-inl.h"
+#include "kernels/generic/int8_token-inl.h"
 #include "kernels/x86_avx512/k_unpack-inl.h"
 // clang-format on
 
@@ -247,7 +247,7 @@ void PackTokens(const float* x, int64_t stride, int64_t tokens, int64_t k, std::
       __m512i sum = _mm512_setzero_si512();
       for (int64_t j = 0; j < kSuperBlock; j += kLanes) {
         const int lanes = j < n ? Take(n - j) : 0;
-        const __m512i q = Quantize16(LoadN(row + j, lanes), inverse);
+        const __m512i q = _mm512_cvtps_epi32(Mul(LoadN(row + j, lanes), inverse));
         sum = _mm512_add_epi32(sum, q);
         _mm_store_si128(reinterpret_cast<__m128i*>(&buffer[t][j]), _mm512_cvtepi32_epi8(q));
       }

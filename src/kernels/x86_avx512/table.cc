@@ -15,7 +15,7 @@ bool RunsBf16() { return RunsVnni() && __builtin_cpu_supports("avx512bf16"); }
 
 const DotKernel* Dot(DType type, Numerics numerics) {
   if (numerics == Numerics::kFast) {
-    if (const DotKernel* kernel = x86_avx512::KDot(type); kernel != nullptr) return kernel;
+    if (const DotKernel* kernel = x86_avx512::Int8Dot(type); kernel != nullptr) return kernel;
   }
   return &x86_avx512::FloatDot();
 }

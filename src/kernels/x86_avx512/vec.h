@@ -50,6 +50,11 @@ MCV_INLINE Vec WhereNegative(Vec x, Vec a, Vec b) {
 MCV_INLINE float SumLanes(Vec v) { return _mm512_reduce_add_ps(v); }
 MCV_INLINE float MaxLane(Vec v) { return _mm512_reduce_max_ps(v); }
 
+// Whole numbers of the int8 range as 16 bytes.
+MCV_INLINE void StoreInt8(int8_t* p, Vec v) {
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(v)));
+}
+
 // 16-bit floats; all lanes, or the first `count` and zeros.
 MCV_INLINE __m256i Load16(const std::byte* p, int count) {
   return _mm256_maskz_loadu_epi16(FirstLanes(count), p);

@@ -1,5 +1,5 @@
-// A few tokens times Q4_K, Q5_K or Q6_K rows, read once and in place: the memory's speed is the
-// limit, so the work per byte must be small.
+// A few tokens times Q4_K, Q5_K, Q6_K or Q8_0 rows, read once and in place: the memory's speed is
+// the limit, so the work per byte must be small.
 //
 // Four rows at a time. Quants times int8 tokens go through vpdpbusd; each 32-bit lane then belongs
 // to one block of the super-block. Two such vectors packed to 16 bits (no lane exceeds 32,004) are
@@ -21,7 +21,7 @@ MCV_REGION_BEGIN("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx2,fma,f16c,bm
 
 // clang-format off
 #include "kernels/x86_avx512/vec.h"
-#include "kernels/x86_avx512/int8_token-inl.h"
+#include "kernels/generic/int8_token-inl.h"
 #include "kernels/x86_avx512/k_unpack-inl.h"
 // clang-format on
 
@@ -123,7 +123,7 @@ void NibbleRows(const RowGroup& group, const TokenBlock* const* tokens, int64_t 
       const TokenBlock& token = tokens[t][b];
       factors[t] = Mul(d, Set(token.scale));
       const __m512i token_sums =
-          _mm512_broadcast_i32x4(_mm_load_si128(reinterpret_cast<const __m128i*>(token.sums)));
+          _mm512_broadcast_i32x4(_mm_load_si128(reinterpret_cast<const __m128i*>(token.sums32)));
       const Vec product = _mm512_cvtepi32_ps(_mm512_madd_epi16(minimum_words, token_sums));
       minima[t] = Fma(product, _mm512_permutexvar_ps(minimum_of_lane, factors[t]), minima[t]);
     }
@@ -194,7 +194,7 @@ void SixBitRows(const RowGroup& group, const TokenBlock* const* tokens, int64_t 
         const __m512i dots = ScaledDots(weights, scales01, scales23, token.q);
         const __m256i offset = _mm256_slli_epi32(
             _mm256_madd_epi16(scales,
-                              _mm256_load_si256(reinterpret_cast<const __m256i*>(token.sums))),
+                              _mm256_load_si256(reinterpret_cast<const __m256i*>(token.sums16))),
             5);
         const __m512i centred = _mm512_sub_epi32(dots, _mm512_zextsi256_si512(offset));
         sums[r][t] = Fma(_mm512_cvtepi32_ps(centred), Mul(d, Set(token.scale)), sums[r][t]);
@@ -264,14 +264,21 @@ void DotRows(const DotKernel::Args& args) {
   }
 }
 
+// Sums of four products w * q, both signed.
+MCV_INLINE __m256i DotSigns(__m256i w, __m256i q) {
+  return _mm256_dpbusd_epi32(_mm256_setzero_si256(), _mm256_abs_epi8(w), _mm256_sign_epi8(q, w));
+}
+
 }  // namespace
 }  // namespace mcv::x86_avx512
+
+#include "kernels/x86_avx2/q8_dot-inl.h"
 
 MCV_REGION_END
 
 namespace mcv::x86_avx512 {
 
-const DotKernel* KDot(DType type) {
+const DotKernel* Int8Dot(DType type) {
   static constexpr int64_t kMaxTokens = 8;
   static constexpr DotKernel q4 = {kMaxTokens, TokenBytes, QuantizeToken<BlockOrder::kNibblePairs>,
                                    DotRows<DType::kQ4_K>};
@@ -286,6 +293,8 @@ const DotKernel* KDot(DType type) {
       return &q5;
     case DType::kQ6_K:
       return &q6;
+    case DType::kQ8_0:
+      return &kQ8Dot;
     default:
       return nullptr;
   }

@@ -1,0 +1,73 @@
+// Tokens as int8: in blocks of 256 with one fp32 scale for the K types, in blocks of 32 for Q8_0.
+// Include inside a region, after vec.h.
+#pragma once
+
+namespace mcv::MCV_TARGET_NS {
+namespace {
+
+constexpr int64_t kSuperBlock = 256;
+
+// Order of the 32-element blocks in a TokenBlock: the file's, or the one in which a 64-byte load of
+// Q4_K nibbles meets them (two low halves, then the two high halves of the same bytes).
+enum class BlockOrder { kNatural, kNibblePairs };
+
+struct alignas(64) TokenBlock {
+  int8_t q[kSuperBlock];
+  int16_t sums16[16];  // of 16 q each, in the file's order
+  int16_t sums32[8];   // of 32 q each, in the file's order
+  float scale;         // x = scale * q
+};
+
+// max |x| over n elements.
+MCV_INLINE float LargestMagnitude(const float* x, int64_t n) {
+  Vec high = Zero();
+  for (int64_t i = 0; i < n; i += kLanes) high = Max(high, Abs(LoadN(x + i, Take(n - i))));
+  return MaxLane(high);
+}
+
+template <BlockOrder kOrder>
+void QuantizeToken(const float* x, int64_t k, std::byte* packed) {
+  constexpr int kPlace[8] = {0, 2, 1, 3, 4, 6, 5, 7};
+  auto* block = reinterpret_cast<TokenBlock*>(packed);
+  for (int64_t i = 0; i < k; i += kSuperBlock, ++block) {
+    const float largest = LargestMagnitude(x + i, kSuperBlock);
+    const Vec inverse = Set(largest > 0 ? 127.0f / largest : 0.0f);
+    block->scale = largest / 127.0f;
+    for (int j = 0; j < 16; ++j) {
+      const int place = kOrder == BlockOrder::kNatural ? j : 2 * kPlace[j / 2] + j % 2;
+      Vec sum = Zero();
+      for (int part = 0; part < 16; part += kLanes) {
+        const Vec q = Round(Mul(Load(x + i + 16 * j + part), inverse));
+        StoreInt8(block->q + 16 * place + part, q);
+        sum = Add(sum, q);  // whole numbers, so the sum is exact
+      }
+      block->sums16[j] = static_cast<int16_t>(SumLanes(sum));
+    }
+    for (int b = 0; b < 8; ++b) {
+      block->sums32[b] = static_cast<int16_t>(block->sums16[2 * b] + block->sums16[2 * b + 1]);
+    }
+  }
+}
+
+inline int64_t TokenBytes(int64_t k) {
+  return k / kSuperBlock * static_cast<int64_t>(sizeof(TokenBlock));
+}
+
+// For Q8_0: k quants, then k / 32 scales.
+inline int64_t Q8TokenBytes(int64_t k) { return k + k / 32 * 4; }
+
+inline void QuantizeQ8Token(const float* x, int64_t k, std::byte* packed) {
+  auto* quants = reinterpret_cast<int8_t*>(packed);
+  auto* scales = reinterpret_cast<float*>(packed + k);
+  for (int64_t i = 0; i < k; i += 32) {
+    const float largest = LargestMagnitude(x + i, 32);
+    const Vec inverse = Set(largest > 0 ? 127.0f / largest : 0.0f);
+    scales[i / 32] = largest / 127.0f;
+    for (int64_t j = 0; j < 32; j += kLanes) {
+      StoreInt8(quants + i + j, Round(Mul(Load(x + i + j), inverse)));
+    }
+  }
+}
+
+}  // namespace
+}  // namespace mcv::MCV_TARGET_NS
