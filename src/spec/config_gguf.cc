@@ -122,12 +122,17 @@ Result<Version> FindPairVersion(const GgufFile& text, const GgufFile* vision, Te
                            std::string(Row(*of_text).name) + ", " + vision->name() + " of " +
                            std::string(Row(*of_vision).name));
   }
-  if (of_vision) return *of_vision;
-  if (of_text) return *of_text;
+  const std::optional<Version> stated = of_vision ? of_vision : of_text;
   if (vision->FindKey("clip.minicpmv_version")) {
     MCV_ASSIGN_OR_RETURN(const int64_t number, vision->GetInt("clip.minicpmv_version"));
-    return VersionOfClipNumber(number, vision->name());
+    if (!stated) return VersionOfClipNumber(number, vision->name());
+    if (number != ClipVersionNumber(*stated)) {
+      return InvalidArgument("the two files do not belong together: " + vision->name() +
+                             " has clip.minicpmv_version " + std::to_string(number) + ", but " +
+                             kKeyVersion + " says " + std::string(Row(*stated).short_name));
+    }
   }
+  if (stated) return *stated;
   return arch == TextArch::kMiniCpm ? Version::kV2_0 : Version::kV2_5;
 }
 
@@ -286,6 +291,11 @@ Status CheckTokenizerKind(const GgufFile& file, const VersionRow& row) {
 }
 
 }  // namespace
+
+int32_t ClipVersionNumber(Version version) {
+  const int number = Row(version).gguf_version;
+  return number != 0 ? number : Row(Version::kV2_0).gguf_version;
+}
 
 bool IsMmprojGguf(const GgufFile& file) {
   const auto arch = file.GetString("general.architecture");

@@ -25,6 +25,10 @@ Result<ModelConfig> ReadGgufConfig(const GgufFile& text, const GgufFile* vision)
 // The values of general.architecture: an mmproj file says "clip".
 bool IsMmprojGguf(const GgufFile& file);
 
+// clip.minicpmv_version of a pair. 1.0 was never published as one: its file carries the number of
+// 2.0, whose tower it shares, and kKeyVersion tells them apart.
+int32_t ClipVersionNumber(Version version);
+
 // Names of the own keys, shared with the writer.
 inline constexpr char kKeyVersion[] = "minicpmv.version";
 inline constexpr char kKeyPositionRule[] = "clip.vision.position_rule";

@@ -156,12 +156,6 @@ void AddTextKeys(const GgufExport& source, GgufWriter& writer) {
   }
 }
 
-// 1.0 was never published as a pair: its file carries the number of 2.0, whose tower it shares, and
-// kKeyVersion tells them apart.
-int32_t ClipVersion(const VersionRow& row) {
-  return row.gguf_version != 0 ? row.gguf_version : Row(Version::kV2_0).gguf_version;
-}
-
 void AddVisionKeys(const GgufExport& source, GgufWriter& writer) {
   const ModelConfig& config = source.config;
   const VisionConfig& vision = config.vision;
@@ -174,7 +168,7 @@ void AddVisionKeys(const GgufExport& source, GgufWriter& writer) {
   writer.AddBool("clip.has_vision_encoder", true);
   writer.AddBool("clip.has_minicpmv_projector", true);
   writer.AddString("clip.projector_type", "resampler");
-  writer.AddI32("clip.minicpmv_version", ClipVersion(config.row()));
+  writer.AddI32("clip.minicpmv_version", ClipVersionNumber(config.version));
   writer.AddU32("clip.minicpmv_query_num", config.resampler.queries);
   writer.AddU32("clip.vision.image_size", config.slicing.scale_resolution);
   writer.AddU32("clip.vision.patch_size", vision.patch);

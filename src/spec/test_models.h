@@ -1,39 +1,24 @@
-// What the tests of this room share: where the tiny models lie, and the published models'
+// What tests of models share: where the committed ones lie, and the published models'
 // configurations as their own files state them.
 #pragma once
 
-#include <cstdlib>
-#include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <string>
 
 namespace mcv {
 
-// The full golden values: MCV_GOLDENS, else beside the checkout. Empty where they are absent.
-inline std::string SharedGoldens() {
-  const char* named = std::getenv("MCV_GOLDENS");
-  const std::string folder = named ? named : MCV_SHARED_GOLDENS;
-  std::error_code error;
-  return std::filesystem::is_directory(folder + "/models", error) ? folder : std::string();
-}
+// A file of the golden models that are committed.
+inline std::string Committed(const std::string& name) { return MCV_TESTDATA "/goldens/" + name; }
+inline constexpr char k25Llm[] = "models/v25_tiny/gguf/llm-Q4_K_M.gguf";
+inline constexpr char k25LlmF16[] = "models/v25_tiny/gguf/llm-f16.gguf";
+inline constexpr char k25Mmproj[] = "models/v25_tiny/gguf/mmproj-f16.gguf";
+inline constexpr char k20Hf[] = "models/v20_tiny/hf";
 
-// A file or folder of the golden values: from the full set, else from the subset in testdata. Empty
-// where neither has it.
-inline std::string GoldenPath(const std::string& name) {
-  std::error_code error;
-  for (const std::string& root : {SharedGoldens(), std::string(MCV_TESTDATA "/goldens")}) {
-    if (!root.empty() && std::filesystem::exists(root + "/" + name, error))
-      return root + "/" + name;
-  }
-  return "";
+inline std::string ReadAll(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
 }
-
-// In a test: skips it with a clear line where a golden file is absent.
-#define MCV_REQUIRE_GOLDEN(name)                                                          \
-  if (GoldenPath(name).empty()) {                                                         \
-    GTEST_SKIP() << "golden file " << (name) << " is absent: set MCV_GOLDENS or put the " \
-                 << "full set at " MCV_SHARED_GOLDENS;                                    \
-  }                                                                                       \
-  static_assert(true)
 
 // MiniCPM-V 1.0 and 2.0 (model-spec 1.1); `extra` tells them apart.
 inline std::string PublishedMiniCpmConfig(const std::string& extra) {
