@@ -130,40 +130,30 @@ bool ReadHeader(Session* session) {
   return true;
 }
 
-// rgb has all rows of the picture. For interlaced pictures `work` has width * height * channels
-// bytes that all passes refine; otherwise one row.
+// Rows without alpha go straight to rgb, which has the whole picture. Rows with alpha go to `work`
+// (null otherwise): one row, flattened to rgb as it comes; or, if interlaced, the whole picture,
+// which all passes refine.
 bool ReadRows(Session* session, bool over_white, uint8_t* work, uint8_t* rgb) {
   png_structp png = session->png;
   if (setjmp(png_jmpbuf(png)) != 0) return false;
-  const size_t work_row_bytes = static_cast<size_t>(session->channels) * session->width;
+  const size_t width = session->width;
+  const bool interlaced = session->passes > 1;
   for (; session->pass < session->passes; ++session->pass) {
     for (session->row = 0; session->row < session->height; ++session->row) {
-      if (session->passes > 1) {
+      uint8_t* rgb_row = rgb + 3 * width * session->row;
+      if (interlaced) {
         // The display form fills the pixels that later passes will bring with their neighbours, so
         // that a file which ends early still shows the whole picture coarsely.
-        png_read_row(png, nullptr, work + work_row_bytes * session->row);
-        continue;
-      }
-      uint8_t* to = rgb + size_t{3} * session->width * session->row;
-      png_read_row(png, session->channels == 3 ? to : work, nullptr);
-      if (session->channels == 4) {
-        FlattenRow(work, static_cast<int>(session->width), over_white, to);
+        png_read_row(png, nullptr, work == nullptr ? rgb_row : work + 4 * width * session->row);
+      } else if (work == nullptr) {
+        png_read_row(png, rgb_row, nullptr);
+      } else {
+        png_read_row(png, work, nullptr);
+        FlattenRow(work, static_cast<int>(width), over_white, rgb_row);
       }
     }
   }
   return true;
-}
-
-void CopyInterlaced(const Session& session, const std::vector<uint8_t>& work, bool over_white,
-                    Image* image) {
-  if (session.channels == 3) {
-    image->pixels.assign(work.begin(), work.end());
-    return;
-  }
-  for (size_t y = 0; y < session.height; ++y) {
-    FlattenRow(&work[y * session.width * 4], image->width, over_white,
-               &image->pixels[y * session.width * 3]);
-  }
 }
 
 std::string EarlyEndNote(const Session& session) {
@@ -216,14 +206,15 @@ Result<DecodedImage> DecodePng(Bytes file, const ImageInfo& info, const ImageOpt
   MCV_CHECK(session->channels == 3 || session->channels == 4);
   DecodedImage decoded;
   MCV_ASSIGN_OR_RETURN(decoded.image, NewImage(info.width, info.height, kMissing));
-  const uint64_t row_bytes = static_cast<uint64_t>(session->channels) * session->width;
-  const uint64_t work_rows = session->passes > 1 ? session->height : 1;
-  MCV_ASSIGN_OR_RETURN(std::vector<uint8_t> work, NewBuffer(row_bytes * work_rows, kMissing));
-  if (session->channels == 4) {  // what does not arrive is opaque gray
-    for (size_t i = 3; i < work.size(); i += 4) work[i] = 255;
+  const bool interlaced = session->passes > 1;
+  std::vector<uint8_t> work;
+  if (session->channels == 4) {
+    const uint64_t rows = interlaced ? session->height : 1;
+    MCV_ASSIGN_OR_RETURN(work, NewBuffer(uint64_t{4} * session->width * rows, kMissing));
+    for (size_t i = 3; i < work.size(); i += 4) work[i] = 255;  // what is missing is opaque gray
   }
-  const bool complete =
-      ReadRows(session, options.alpha_over_white, work.data(), decoded.image.pixels.data());
+  const bool complete = ReadRows(session, options.alpha_over_white,
+                                 work.empty() ? nullptr : work.data(), decoded.image.pixels.data());
   if (!complete) {
     if (session->pass == 0 && session->row == 0) {
       return Corrupt(std::string("the PNG picture has no row that can be decoded: ") +
@@ -231,8 +222,9 @@ Result<DecodedImage> DecodePng(Bytes file, const ImageInfo& info, const ImageOpt
     }
     decoded.notes.push_back(EarlyEndNote(*session));
   }
-  if (session->passes > 1) {
-    CopyInterlaced(*session, work, options.alpha_over_white, &decoded.image);
+  for (size_t y = 0; !work.empty() && interlaced && y < session->height; ++y) {
+    FlattenRow(&work[4 * session->width * y], info.width, options.alpha_over_white,
+               &decoded.image.pixels[3 * session->width * y]);
   }
   if (FindChunk(file, "acTL").has_value()) {
     decoded.notes.push_back("this is an animated PNG: only its still picture is used");
