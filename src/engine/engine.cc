@@ -53,7 +53,9 @@ Result<std::shared_ptr<const Engine>> Engine::Open(const EngineOptions& options)
   open.text_only = options.text_only;
   open.position_rule = options.positions;
   open.bucket_rule = options.buckets;
-  MCV_ASSIGN_OR_RETURN(ModelFiles files, ModelFiles::Open(options.model, open));
+  const bool in_memory = options.model.empty() && options.built_in.has_value();
+  MCV_ASSIGN_OR_RETURN(ModelFiles files, in_memory ? ModelFiles::OpenBytes(*options.built_in, open)
+                                                   : ModelFiles::Open(options.model, open));
   std::shared_ptr<Engine> engine(new Engine(options, std::move(files)));
   MCV_RETURN_IF_ERROR(engine->Prepare());
   engine->load_seconds_ =

@@ -24,7 +24,9 @@ namespace mcv {
 class Session;
 
 struct EngineOptions {
-  std::string model;       // an HF folder, the LLM's GGUF, or a folder with one
+  std::string model;  // an HF folder, the LLM's GGUF, or a folder with one
+  // Used when `model` is empty.
+  std::optional<GgufPairBytes> built_in;
   std::string mmproj;      // the encoder's GGUF; empty: the one beside the LLM that belongs to it
   bool text_only = false;  // do not look for an encoder
   int threads = 0;         // per session; 0: the processors that this process may run on

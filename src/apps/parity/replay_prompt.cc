@@ -91,6 +91,12 @@ Result<PromptIds> ReplayPrompt(const Replay& r, const PictureRows* picture) {
   ChatState state;
   MCV_ASSIGN_OR_RETURN(EncodedPrompt prompt, encoder.EncodeTurns(turns, &state));
   ComparePrompt(r, encoder, prompt);
+  for (const int32_t id : prompt.ids) {
+    if (id < 0 || id >= config.text.vocab) {
+      return Corrupt("the tokenizer gives token " + std::to_string(id) +
+                     ", which is outside the model's vocabulary");
+    }
+  }
 
   PromptIds out;
   const int64_t width = config.text.width;

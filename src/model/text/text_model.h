@@ -32,7 +32,7 @@ struct AppendOptions {
   LogitsWanted logits = LogitsWanted::kLast;
   const std::atomic<bool>* cancel = nullptr;  // looked at between batches of tokens
   const TapSink* taps = nullptr;
-  std::function<void(int64_t done, int64_t total)> on_progress;  // after each batch; may be empty
+  std::function<void(int64_t done, int64_t total)> on_progress = nullptr;  // after each batch
 };
 
 // One sequence of positions that grows at its end and can be cut. One thread.
