@@ -61,8 +61,10 @@ Result<SentencePieceModel> ModelOfGguf(const GgufFile& file) {
   model.add_dummy_prefix = model.remove_extra_whitespaces = false;
   model.pieces.resize(tokens.size());
   for (size_t i = 0; i < tokens.size(); ++i) {
-    if (tokens[i].empty() || tokens[i].size() > kMaxTokenBytes || !IsValidUtf8(tokens[i]) ||
-        !std::isfinite(scores[i])) {
+    // Padding up to the width of the model's logits may be nameless.
+    const bool may_be_empty = kinds[i] == TokenKind::kUnused;
+    if ((tokens[i].empty() && !may_be_empty) || tokens[i].size() > kMaxTokenBytes ||
+        !IsValidUtf8(tokens[i]) || !std::isfinite(scores[i])) {
       return Corrupt(file.name() + ": token " + std::to_string(i) + " (" + Printable(tokens[i]) +
                      "): expected 1 to " + std::to_string(kMaxTokenBytes) +
                      " bytes of UTF-8 and a finite score");
