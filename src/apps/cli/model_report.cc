@@ -107,6 +107,11 @@ void AddTokenizer(const ModelFiles& files, ModelReport& report) {
     report.tokenizer.stops.push_back(Printable(loaded.TokenBytes(id)));
   }
   report.chat_template = loaded.chat_template();
+  if (loaded.vocab_size() > files.config().text.vocab) {
+    report.problem = Corrupt(files.Describe() + ": the tokenizer has " +
+                             std::to_string(loaded.vocab_size()) + " tokens but the model only " +
+                             std::to_string(files.config().text.vocab) + " embeddings");
+  }
   if (loaded.kind() != files.config().row().tokenizer) {
     report.notes.push_back(std::string("the tokenizer is ") + KindName(loaded.kind()) + "; " +
                            std::string(files.config().row().name) + " has " +
