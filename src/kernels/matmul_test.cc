@@ -36,44 +36,84 @@ std::vector<Shape> Shapes(DType type) {
   return shapes;
 }
 
-class MatMulTest : public ::testing::TestWithParam<std::string> {};
+struct Problem {
+  TestWeight weight;
+  int64_t x_stride = 0;
+  std::vector<float> x;
+  std::vector<double> want;  // [t, n]
+  std::vector<double> norm_x, norm_w;
+};
 
-void CheckOne(DType type, const Shape& shape, Context& ctx) {
+Problem MakeProblem(DType type, const Shape& shape) {
   const auto [t, n, k] = shape;
-  SCOPED_TRACE(std::string(Traits(type).name) + " T=" + std::to_string(t) +
+  const auto seed = static_cast<uint64_t>(t * 1000003 + n * 1009 + k);
+  Problem p;
+  p.weight = MakeWeight(type, n, k, seed);
+  p.x_stride = k + 5;
+  p.x = RandomFloats(t * p.x_stride, seed + 1);
+  for (int64_t j = 0; j < n; ++j) p.norm_w.push_back(Norm(p.weight.values.data() + j * k, k));
+  for (int64_t i = 0; i < t; ++i) {
+    const float* row = p.x.data() + i * p.x_stride;
+    p.norm_x.push_back(Norm(row, k));
+    for (int64_t j = 0; j < n; ++j) {
+      const float* w = p.weight.values.data() + j * k;
+      double sum = 0;
+      for (int64_t c = 0; c < k; ++c) sum += static_cast<double>(row[c]) * w[c];
+      p.want.push_back(sum);
+    }
+  }
+  return p;
+}
+
+void CheckOne(const Problem& p, const Shape& shape, Context& ctx) {
+  const auto [t, n, k] = shape;
+  SCOPED_TRACE(std::string(TargetName(*ctx.table)) + " T=" + std::to_string(t) +
                " N=" + std::to_string(n) + " K=" + std::to_string(k) +
                (ctx.numerics == Numerics::kExact ? " exact" : " fast"));
-  const auto seed = static_cast<uint64_t>(t * 1000003 + n * 1009 + k);
-  const TestWeight weight = MakeWeight(type, n, k, seed);
-  const int64_t x_stride = k + 5;
-  const std::vector<float> x = RandomFloats(t * x_stride, seed + 1);
   GuardedMatrix y(t, n, n + 3);
-  MatMul({x.data(), t, k, x_stride}, weight.view, {}, y.view(), ctx);
+  MatMul({p.x.data(), t, k, p.x_stride}, p.weight.view, {}, y.view(), ctx);
   y.ExpectOnlyMatrixWritten();
   for (int64_t i = 0; i < t; ++i) {
-    const float* row = x.data() + i * x_stride;
     for (int64_t j = 0; j < n; ++j) {
-      const float* w = weight.values.data() + j * k;
-      double want = 0;
-      for (int64_t c = 0; c < k; ++c) want += static_cast<double>(row[c]) * w[c];
-      const double tolerance = DotTolerance(ctx.numerics, Norm(row, k), Norm(w, k), k);
-      ASSERT_NEAR(y.view().Row(i)[j], want, tolerance) << i << "," << j;
+      const double tolerance = DotTolerance(ctx.numerics, p.norm_x[static_cast<size_t>(i)],
+                                            p.norm_w[static_cast<size_t>(j)], k);
+      ASSERT_NEAR(y.view().Row(i)[j], p.want[static_cast<size_t>(i * n + j)], tolerance)
+          << i << "," << j;
     }
   }
 }
 
-TEST_P(MatMulTest, SweepsTypesAndShapes) {
-  ThreadPool pool(2);
-  for (Numerics numerics : {Numerics::kExact, Numerics::kFast}) {
-    Context ctx = MakeContext(pool, GetParam(), numerics);
-    for (DType type : kTypes) {
-      for (const Shape& shape : Shapes(type)) {
-        CheckOne(type, shape, ctx);
-        if (HasFatalFailure()) return;
-      }
+void CheckOnAllTargets(DType type, const Shape& shape, ThreadPool& pool) {
+  const Problem problem = MakeProblem(type, shape);
+  for (const std::string& target : TargetNames()) {
+    for (Numerics numerics : {Numerics::kExact, Numerics::kFast}) {
+      Context ctx = MakeContext(pool, target, numerics);
+      CheckOne(problem, shape, ctx);
+      if (::testing::Test::HasFatalFailure()) return;
     }
   }
 }
+
+class MatMulSweepTest : public ::testing::TestWithParam<DType> {};
+
+TEST_P(MatMulSweepTest, AllTargetsAndShapes) {
+  ThreadPool pool(2);
+  for (const Shape& shape : Shapes(GetParam())) {
+    CheckOnAllTargets(GetParam(), shape, pool);
+    if (HasFatalFailure()) return;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Types, MatMulSweepTest, ::testing::ValuesIn(kTypes),
+                         [](const auto& info) { return std::string(Traits(info.param).name); });
+
+// More tokens than one block of sums holds.
+TEST(MatMulManyTokensTest, AllTargets) {
+  ThreadPool pool(2);
+  CheckOnAllTargets(DType::kF16, {2200, 35, 40}, pool);
+}
+
+class MatMulTest : public ::testing::TestWithParam<std::string> {};
 
 // Tokens that int8 blocks of 32 and of 256 can say exactly: then decode kernels may differ from the
 // exact sum by fp32 rounding only, and a wrong scale, minimum or order of one block shows.
@@ -208,13 +248,6 @@ TEST_P(MatMulTest, ResultDoesNotDependOnThreads) {
       }
     }
   }
-}
-
-// More tokens than one block of sums holds.
-TEST_P(MatMulTest, ManyTokens) {
-  ThreadPool pool(2);
-  Context ctx = MakeContext(pool, GetParam(), Numerics::kFast);
-  CheckOne(DType::kF16, {2100, 35, 40}, ctx);
 }
 
 INSTANTIATE_TEST_SUITE_P(Targets, MatMulTest, ::testing::ValuesIn(TargetNames()),
