@@ -9,6 +9,39 @@
 namespace mcv {
 namespace {
 
+// sin(0.7 row) * cos(0.3 column), one value per cell.
+std::vector<float> Waves(int side) {
+  std::vector<float> table;
+  for (int y = 0; y < side; ++y) {
+    for (int x = 0; x < side; ++x) {
+      table.push_back(static_cast<float>(std::sin(0.7 * y)) *
+                      static_cast<float>(std::cos(0.3 * x)));
+    }
+  }
+  return table;
+}
+
+struct Spot {
+  int row, col;
+  float value;
+};
+
+// What PyTorch's interpolate computes from the same table.
+TEST(ResampleTableTest, AgreesWithTheReferenceImplementation) {
+  const auto wide = ResampleTable(Waves(27), 27, 1, 24, 43, TableFilter::kAntialiased);
+  for (const Spot& want :
+       {Spot{0, 0, 0.0526403f}, Spot{0, 42, 0.0017325f}, Spot{5, 17, 0.7438512f},
+        Spot{12, 21, 0.0509149f}, Spot{23, 0, -0.6443146f}, Spot{23, 42, -0.0212060f}}) {
+    EXPECT_NEAR(wide[size_t(want.row * 43 + want.col)], want.value, 1e-5);
+  }
+  const auto keys = ResampleTable(Waves(8), 8, 1, 32, 32, TableFilter::kPlain);
+  for (const Spot& want :
+       {Spot{0, 0, -0.0711232f}, Spot{0, 31, 0.0378898f}, Spot{5, 17, 0.2255434f},
+        Spot{12, 21, 0.1184711f}, Spot{31, 0, -0.9995144f}, Spot{31, 31, 0.5324762f}}) {
+    EXPECT_NEAR(keys[size_t(want.row * 32 + want.col)], want.value, 1e-5);
+  }
+}
+
 TEST(ResampleTableTest, CopiesATableOfTheSameSide) {
   const std::vector<float> table = {1, 2, 3, 4, 5, 6, 7, 8};
   EXPECT_EQ(ResampleTable(table, 2, 2, 2, 2, TableFilter::kAntialiased), table);
@@ -47,7 +80,7 @@ TEST(ResampleTableTest, RepeatsTheEdgeBeyondTheTableInThePlainFilter) {
   EXPECT_NEAR(out[0], 1.0 - (-0.75) * (t * t * t - 5 * t * t + 8 * t - 4), 1e-6);
 }
 
-// PyTorch's interpolate(mode="bicubic", antialias=True) of a column 0..4 to three rows.
+// A column 0..4 to three rows.
 TEST(ResampleTableTest, WidensTheKernelWhenShrinking) {
   std::vector<float> table(25);
   for (int i = 0; i < 25; ++i) table[size_t(i)] = static_cast<float>(i / 5);
