@@ -100,14 +100,24 @@ std::vector<std::string> GgufsIn(const fs::path& folder, bool mmproj) {
   return found;
 }
 
-Result<std::shared_ptr<const GgufFile>> OpenGgufFile(const std::string& path) {
-  MCV_ASSIGN_OR_RETURN(GgufFile file, GgufFile::Open(path));
+Result<std::shared_ptr<const GgufFile>> WholeModel(GgufFile file) {
   const auto parts = file.FindKey("split.count") ? file.GetUint("split.count") : uint64_t{1};
   if (parts.ok() && *parts > 1) {
-    return Unsupported(path + ": is one of " + std::to_string(*parts) +
+    return Unsupported(file.name() + ": is one of " + std::to_string(*parts) +
                        " parts of a split model; join them into one file first");
   }
   return std::make_shared<const GgufFile>(std::move(file));
+}
+
+Result<std::shared_ptr<const GgufFile>> OpenGgufFile(const std::string& path) {
+  MCV_ASSIGN_OR_RETURN(GgufFile file, GgufFile::Open(path));
+  return WholeModel(std::move(file));
+}
+
+Result<std::shared_ptr<const GgufFile>> ParseGgufBytes(std::span<const std::byte> bytes,
+                                                       const std::string& name) {
+  MCV_ASSIGN_OR_RETURN(GgufFile file, GgufFile::Parse(bytes, name));
+  return WholeModel(std::move(file));
 }
 
 // What Open was given: the folder of an HF model or the path of the LLM's GGUF.
@@ -158,12 +168,25 @@ Result<ModelFiles> ModelFiles::Open(const std::string& path, const OpenOptions& 
   ModelFiles files;
   MCV_RETURN_IF_ERROR(located.hf ? files.OpenHf(located.path)
                                  : files.OpenGguf(located.path, options));
-  MCV_RETURN_IF_ERROR(files.ApplyOptions(options));
-  files.BuildTable();
-  if (!options.allow_incomplete) {
-    MCV_RETURN_IF_ERROR(files.CheckComplete().ToStatus(files.Describe()));
-  }
+  MCV_RETURN_IF_ERROR(files.Finish(options));
   return files;
+}
+
+Result<ModelFiles> ModelFiles::OpenBytes(const GgufPairBytes& pair, const OpenOptions& options) {
+  ModelFiles files;
+  MCV_ASSIGN_OR_RETURN(files.text_gguf_, ParseGgufBytes(pair.text, pair.name));
+  if (!options.text_only) {
+    MCV_ASSIGN_OR_RETURN(files.vision_gguf_, ParseGgufBytes(pair.vision, pair.name + " (mmproj)"));
+  }
+  MCV_ASSIGN_OR_RETURN(files.config_, ReadGgufConfig(*files.text_gguf_, files.vision_gguf_.get()));
+  MCV_RETURN_IF_ERROR(files.Finish(options));
+  return files;
+}
+
+Status ModelFiles::Finish(const OpenOptions& options) {
+  MCV_RETURN_IF_ERROR(ApplyOptions(options));
+  BuildTable();
+  return options.allow_incomplete ? OkStatus() : CheckComplete().ToStatus(Describe());
 }
 
 Status ModelFiles::OpenHf(const std::string& folder) {
@@ -257,7 +280,7 @@ Result<TensorData> ModelFiles::FindInGguf(const TensorSpec& spec) const {
   data.cols = spec.cols;
   data.bytes = tensor->data;
   data.stored_name = tensor->name;
-  data.file = &file->file();
+  data.file = file->file();
   MCV_RETURN_IF_ERROR(CheckBytes(spec, data, file->name()));
   return data;
 }

@@ -31,6 +31,14 @@ struct OpenOptions {
   bool allow_incomplete = false;
 };
 
+// A GGUF pair that lies in memory, a model built into the program for instance. The bytes must
+// outlive whatever is opened from them.
+struct GgufPairBytes {
+  std::span<const std::byte> text;
+  std::span<const std::byte> vision;
+  std::string name;  // for messages
+};
+
 // A tensor as it lies in the mapped file. Views the ModelFiles that gave it.
 struct TensorData {
   DType type = DType::kF32;
@@ -41,7 +49,7 @@ struct TensorData {
   bool transposed = false;
   bool from_hf = false;
   std::string_view stored_name;
-  const MappedFile* file = nullptr;
+  const MappedFile* file = nullptr;  // null when the bytes are not from a file
 };
 
 // What the files hold compared with the table.
@@ -64,6 +72,8 @@ class ModelFiles {
   // The configuration is valid and, unless allow_incomplete, every tensor is there and as the table
   // says.
   static Result<ModelFiles> Open(const std::string& path, const OpenOptions& options = {});
+  // The same from memory; options.mmproj is not looked at.
+  static Result<ModelFiles> OpenBytes(const GgufPairBytes& pair, const OpenOptions& options = {});
   ModelFiles(ModelFiles&&) = default;
   ModelFiles& operator=(ModelFiles&&) = default;
   ModelFiles(const ModelFiles&) = delete;
@@ -98,6 +108,7 @@ class ModelFiles {
   Status OpenHf(const std::string& folder);
   Status OpenGguf(const std::string& path, const OpenOptions& options);
   Status FindMmprojBeside(const std::string& path);
+  Status Finish(const OpenOptions& options);
   Status ApplyOptions(const OpenOptions& options);
   void BuildTable();
   const std::string& GgufName(const TensorSpec& spec) const;

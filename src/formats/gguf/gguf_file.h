@@ -74,7 +74,8 @@ class GgufFile {
   const std::vector<GgufTensor>& tensors() const { return tensors_; }
   const GgufTensor* FindTensor(std::string_view name) const;
   const GgufValue* FindKey(std::string_view name) const;
-  const MappedFile& file() const { return *file_; }  // only after Open
+  // Null after Parse, where the bytes are the caller's.
+  const MappedFile* file() const { return file_.get(); }
 
   // Typed access: NotFound when absent, Corrupt with expected and actual type when of another kind.
   // Any integer type is accepted where an integer is asked for, if the value fits.

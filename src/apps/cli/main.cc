@@ -1,0 +1,52 @@
+// The program: one sub-command per file, each declares its options and leaves what to run.
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <exception>
+
+#include "apps/cli/ask.h"
+#include "apps/cli/chat.h"
+#include "apps/cli/command.h"
+#include "apps/cli/exit_codes.h"
+#include "apps/cli/inspect.h"
+#include "apps/cli/parity.h"
+
+namespace {
+
+using mcv::cli::CommandChoice;
+
+// Every sub-command, in the order that the help lists them.
+constexpr void (*kCommands[])(CLI::App&, CommandChoice*) = {
+    mcv::cli::AddAskCommand,
+    mcv::cli::AddChatCommand,
+    mcv::cli::AddInspectCommand,
+    mcv::cli::AddParityCommand,
+};
+
+int RunProgram(int argc, char** argv) {
+  CLI::App app("MiniCPM-V: ask about pictures, offline");
+  app.set_version_flag("--version", "minicpmv " MCV_VERSION);
+  app.require_subcommand(1);
+  app.footer("Exit status: 0 ok, 1 failed, 2 usage, 3 bad input, 4 no room, 130 interrupted.");
+  CommandChoice choice;
+  for (auto* add : kCommands) add(app, &choice);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? mcv::cli::kExitOk : mcv::cli::kExitUsage;
+  }
+  return choice.run();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return RunProgram(argc, argv);
+  } catch (const std::bad_alloc&) {
+    std::fprintf(stderr, "minicpmv: out of memory\n");
+    return mcv::cli::kExitNoRoom;
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "minicpmv: internal error: %s\n", error.what());
+    return mcv::cli::kExitFailure;
+  }
+}

@@ -1,0 +1,40 @@
+#include "apps/cli/picture_loading.h"
+
+#include <chrono>
+#include <filesystem>
+
+#include "apps/cli/terminal.h"
+#include "formats/image/image.h"
+
+namespace mcv::cli {
+
+Result<LoadedPicture> LoadPicture(const std::string& path, const RunOptions& options,
+                                  Session& session) {
+  ImageOptions image_options;
+  image_options.apply_orientation = !options.as_stored;
+  image_options.alpha_over_white = !options.as_stored;
+  const auto start = std::chrono::steady_clock::now();
+  MCV_ASSIGN_OR_RETURN(DecodedImage decoded, LoadImage(path, image_options));
+
+  LoadedPicture picture;
+  picture.path = path;
+  picture.width = decoded.image.width;
+  picture.height = decoded.image.height;
+  picture.notes = std::move(decoded.notes);
+  picture.decode_seconds =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+
+  ProgressLine line(ShowsProgress(options.no_progress));
+  const std::string label = "looking at " + std::filesystem::path(path).filename().string();
+  AddImageOptions add;
+  add.cancel = &Interrupted();
+  add.on_progress = [&](const ViewProgress& progress) {
+    line.Show(label, progress.views_done, progress.num_views, progress.seconds_left);
+  };
+  auto number = session.AddImage(decoded.image, add);
+  if (!number.ok()) return number.status().Annotate(path);
+  picture.number = *number;
+  return picture;
+}
+
+}  // namespace mcv::cli

@@ -1,0 +1,25 @@
+// From a file name to an encoded picture of a session, with progress per view.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "apps/cli/run_options.h"
+#include "base/status.h"
+#include "engine/session.h"
+
+namespace mcv::cli {
+
+struct LoadedPicture {
+  int number = 0;  // the session's
+  std::string path;
+  int width = 0, height = 0;  // upright, before slicing
+  double decode_seconds = 0.0;
+  std::vector<std::string> notes;
+};
+
+// Decodes and encodes. Errors name the file.
+Result<LoadedPicture> LoadPicture(const std::string& path, const RunOptions& options,
+                                  Session& session);
+
+}  // namespace mcv::cli

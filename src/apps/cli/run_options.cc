@@ -1,0 +1,147 @@
+#include "apps/cli/run_options.h"
+
+#include <CLI/CLI.hpp>
+#include <cstdlib>
+
+#include "apps/cli/default_model.h"
+
+namespace mcv::cli {
+namespace {
+
+void AddModelOptions(CLI::App& app, RunOptions* o) {
+  const std::string group = "Model";
+  app.add_option("-m,--model", o->engine.model,
+                 "HF folder or LLM .gguf (default: $MCV_MODEL, else the built-in nano model)")
+      ->group(group);
+  app.add_option("--mmproj", o->engine.mmproj,
+                 "the encoder's .gguf (default: the one beside the LLM that belongs to it)")
+      ->group(group);
+  app.add_flag("--text-only", o->engine.text_only, "do not look for an encoder")->group(group);
+  app.add_option("--ctx", o->engine.context,
+                 "context length in positions (default: the model's, "
+                 "at most 8192)")
+      ->check(CLI::Range(int64_t{16}, int64_t{1} << 20))
+      ->group(group);
+  app.add_option("--positions", o->positions,
+                 "encoder positions: strip (2.5 as published) or grid (2.5 as llama.cpp runs it)")
+      ->check(CLI::IsMember({"strip", "grid"}))
+      ->group(group);
+  app.add_option("--max-slices", o->max_slices, "cut a picture into at most so many slices")
+      ->check(CLI::Range(1, 64))
+      ->group(group);
+  app.add_flag("--as-stored", o->as_stored,
+               "take pictures as the reference does: no EXIF turning, alpha dropped")
+      ->group(group);
+}
+
+void AddMachineOptions(CLI::App& app, RunOptions* o) {
+  const std::string group = "Machine";
+  app.add_option("-t,--threads", o->engine.threads, "threads (default: all this process may use)")
+      ->check(CLI::Range(1, 1024))
+      ->group(group);
+  app.add_option("--target", o->engine.target, "instruction set by name (default: the best)")
+      ->group(group);
+  app.add_option("--numerics", o->numerics,
+                 "exact: fp32 throughout; fast: bf16 and int8 products (docs/numerics.md)")
+      ->check(CLI::IsMember({"exact", "fast"}))
+      ->capture_default_str()
+      ->group(group);
+}
+
+void AddAnswerOptions(CLI::App& app, RunOptions* o) {
+  const std::string group = "Answer";
+  app.add_option("-n,--max-tokens", o->max_tokens, "at most so many tokens")
+      ->check(CLI::Range(int64_t{1}, int64_t{1} << 20))
+      ->group(group);
+  app.add_flag("--sample", o->sample,
+               "sample with the version's published numbers "
+               "(default: greedy)")
+      ->group(group);
+  app.add_option("--temperature", o->temperature, "0 is greedy")
+      ->check(CLI::Range(0.0, 100.0))
+      ->group(group);
+  app.add_option("--top-k", o->top_k, "keep the k likeliest")
+      ->check(CLI::Range(0, 1 << 20))
+      ->group(group);
+  app.add_option("--top-p", o->top_p, "keep the fewest that reach p")
+      ->check(CLI::Range(0.0, 1.0))
+      ->group(group);
+  app.add_option("--min-p", o->min_p, "keep those this times as likely as the likeliest")
+      ->check(CLI::Range(0.0, 1.0))
+      ->group(group);
+  app.add_option("--repetition-penalty", o->repetition_penalty, "over generated tokens")
+      ->check(CLI::Range(0.01, 100.0))
+      ->group(group);
+  app.add_option("--seed", o->seed, "of the sampler")->group(group);
+  app.add_option("--beams", o->beams, "beam search; the paper evaluates with 3")
+      ->check(CLI::Range(1, 64))
+      ->group(group);
+  app.add_option("--stop", o->stop, "end the answer before this text (repeatable)")->group(group);
+  app.add_option("--system", o->system, "system message")->group(group);
+}
+
+void AddOutputOptions(CLI::App& app, RunOptions* o) {
+  const std::string group = "Output";
+  app.add_flag("--stats", o->stats, "time per stage, tokens per second, peak memory")->group(group);
+  app.add_flag("--no-progress", o->no_progress, "no progress line on the terminal")->group(group);
+}
+
+bool Given(const CLI::App& app, const std::string& name) { return app.count(name) > 0; }
+
+}  // namespace
+
+void AddRunOptions(CLI::App& app, RunOptions* options) {
+  AddModelOptions(app, options);
+  AddMachineOptions(app, options);
+  AddAnswerOptions(app, options);
+  AddOutputOptions(app, options);
+}
+
+Result<EngineOptions> ToEngineOptions(const RunOptions& options) {
+  EngineOptions engine = options.engine;
+  engine.numerics = options.numerics == "exact" ? Numerics::kExact : Numerics::kFast;
+  if (options.positions == "strip") engine.positions = PositionRule::kStrip;
+  if (options.positions == "grid") engine.positions = PositionRule::kGrid;
+  if (options.max_slices > 0) engine.max_slices = options.max_slices;
+  if (engine.model.empty() && !engine.mmproj.empty()) {
+    return InvalidArgument("--mmproj was given without --model: which LLM does it belong to?");
+  }
+  return engine;
+}
+
+AskOptions ToAskOptions(const CLI::App& app, const RunOptions& options, Version version,
+                        const std::atomic<bool>* cancel) {
+  SamplingPreset preset = SamplingPreset::kGreedy;
+  if (options.sample) preset = SamplingPreset::kSampled;
+  if (options.beams > 1) preset = SamplingPreset::kBeams;
+  AskOptions ask;
+  ask.sampling = DefaultSampling(version, preset).options;
+  if (Given(app, "--temperature")) ask.sampling.temperature = options.temperature;
+  if (Given(app, "--top-k")) ask.sampling.top_k = options.top_k;
+  if (Given(app, "--top-p")) ask.sampling.top_p = options.top_p;
+  if (Given(app, "--min-p")) ask.sampling.min_p = options.min_p;
+  if (Given(app, "--repetition-penalty")) {
+    ask.sampling.repetition_penalty = options.repetition_penalty;
+  }
+  if (options.beams > 1) ask.sampling.num_beams = options.beams;
+  ask.sampling.seed = options.seed;
+  ask.max_tokens = options.max_tokens;
+  ask.stop_strings = options.stop;
+  ask.cancel = cancel;
+  return ask;
+}
+
+Result<std::shared_ptr<const Engine>> OpenEngine(const RunOptions& options) {
+  MCV_ASSIGN_OR_RETURN(EngineOptions engine, ToEngineOptions(options));
+  if (engine.model.empty()) {
+    const char* named = std::getenv("MCV_MODEL");
+    if (named != nullptr && *named != '\0') {
+      engine.model = named;
+    } else {
+      MCV_RETURN_IF_ERROR(UseBuiltInModel(&engine));
+    }
+  }
+  return Engine::Open(engine);
+}
+
+}  // namespace mcv::cli

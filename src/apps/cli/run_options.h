@@ -1,0 +1,55 @@
+// The options that every command which runs a model shares, declared once: from here come the
+// command line, its help and its range checks.
+#pragma once
+
+#include <atomic>
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+#include "engine/engine.h"
+#include "engine/session.h"
+
+namespace CLI {
+class App;
+}
+
+namespace mcv::cli {
+
+struct RunOptions {
+  EngineOptions engine;
+  std::string numerics = "fast";
+  std::string positions;  // empty: what the model's files say
+  int max_slices = 0;     // 0: the model's own number
+
+  bool sample = false;  // the version's published sampling numbers
+  // Each overrides the preset when it was given on the command line.
+  float temperature = 0.0f;
+  int top_k = 0;
+  float top_p = 1.0f;
+  float min_p = 0.0f;
+  float repetition_penalty = 1.0f;
+  uint64_t seed = 0;
+  int beams = 1;
+  int64_t max_tokens = 0;
+  std::vector<std::string> stop;
+  std::string system;
+
+  bool stats = false;
+  bool json = false;
+  bool no_progress = false;
+  bool as_stored = false;  // ignore the pictures' EXIF orientation and alpha
+};
+
+// Declares the options on `app`; `options` must outlive the parse.
+void AddRunOptions(CLI::App& app, RunOptions* options);
+
+// What the parsed options mean for the engine and for an answer. InvalidArgument names the option.
+Result<EngineOptions> ToEngineOptions(const RunOptions& options);
+AskOptions ToAskOptions(const CLI::App& app, const RunOptions& options, Version version,
+                        const std::atomic<bool>* cancel);
+
+// The model that was asked for: --model, else $MCV_MODEL, else the one built into the program.
+Result<std::shared_ptr<const Engine>> OpenEngine(const RunOptions& options);
+
+}  // namespace mcv::cli
