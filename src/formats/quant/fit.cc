@@ -10,7 +10,6 @@ namespace mcv {
 namespace {
 
 constexpr int kLanes = 8;  // independent partial sums, so that the compiler may use vectors
-constexpr int kMaxWidth = 32;
 constexpr int kSymmetricWidth = 16;
 constexpr int kSubBlocks = 16;  // the most a super-block has
 

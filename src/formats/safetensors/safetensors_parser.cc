@@ -15,7 +15,8 @@ namespace mcv {
 namespace {
 
 constexpr uint64_t kMaxHeaderBytes = 100'000'000;  // the format's own limit
-constexpr size_t kMaxIndexBytes = 100'000'000;
+constexpr size_t kMaxIndexBytes = 16 << 20;        // published ones have 30 to 150 KB
+constexpr int kMaxIndexDepth = 2;                  // the outer object, weight_map, its names
 
 // The JSON text of a file, once its length is known to lie inside the file.
 Result<std::string_view> HeaderText(std::span<const std::byte> bytes) {
@@ -104,7 +105,11 @@ bool IsPlainFileName(std::string_view name) {
 
 // tensor name -> shard file name, from the text of an index.
 Result<std::map<std::string, std::string>> ReadWeightMap(const std::string& text) {
-  const auto json = nlohmann::json::parse(text, /*cb=*/nullptr, /*allow_exceptions=*/false);
+  // Whatever is nested deeper is dropped while reading, so no tree grows out of brackets.
+  const auto keep = [](int depth, nlohmann::json::parse_event_t, const nlohmann::json&) {
+    return depth <= kMaxIndexDepth;
+  };
+  const auto json = nlohmann::json::parse(text, keep, /*allow_exceptions=*/false);
   if (!json.is_object() || !json.contains("weight_map") || !json["weight_map"].is_object()) {
     return Corrupt("expected a JSON object with an object 'weight_map'");
   }

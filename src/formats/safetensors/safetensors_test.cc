@@ -203,6 +203,8 @@ TEST_F(SafetensorsFolderTest, IndexMistakesAreNamed) {
   expect(R"({"a":"model-1.safetensors","b":"copy.safetensors"})", kCorrupt, {"another shard"});
   expect(R"({"a":7})", kCorrupt, {"'a'", "file name"});
   expect(R"([])", kCorrupt, {"weight_map"});
+  expect(std::string(50'000, '['), kCorrupt, {"weight_map"});
+  expect(R"({"a":{"b":{}}})", kCorrupt, {"'a'", "file name"});
   expect(R"({)", kCorrupt, {"weight_map"});
 }
 
