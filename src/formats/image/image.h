@@ -22,8 +22,8 @@ struct Image {
 struct ImageOptions {
   bool apply_orientation = true;  // turn by the EXIF orientation; off replays the reference
   bool alpha_over_white = true;   // off drops alpha as the reference's convert("RGB") does
-  // Decoding takes 3 bytes per pixel; up to 6 more for a progressive JPEG (8 in CMYK) and 4 more for
-  // alpha that has to be kept whole, until the picture is done.
+  // Decoding takes 3 bytes per pixel; up to 6 more for a progressive JPEG (8 in CMYK) and 4 more
+  // for alpha that has to be kept whole, until the picture is done.
   uint64_t max_pixels = 200'000'000;
   int max_side = 65'535;
 };
