@@ -1,3 +1,5 @@
+// Access to what the parser has already checked: lookups by name and typed answers. Everything here
+// may assume a valid file; only what a caller asks for can still be absent or of another kind.
 #include "formats/gguf/gguf_file.h"
 
 #include <algorithm>
@@ -42,7 +44,8 @@ Status Missing(const GgufFile& file, std::string_view key) {
   return NotFound(file.name() + ": key " + Printable(key) + " is missing");
 }
 
-// The value as exactly T, or why not.
+// The value as exactly T, or why not. Kinds are not converted into each other: a key that should be
+// a float and is an integer was written by something that meant another thing.
 template <typename T>
 Result<const T*> GetAs(const GgufFile& file, std::string_view key, const char* expected) {
   const GgufValue* value = file.FindKey(key);
@@ -94,6 +97,7 @@ uint64_t GgufTensor::rows() const {
 
 Result<GgufFile> GgufFile::Open(const std::string& path) {
   MCV_ASSIGN_OR_RETURN(MappedFile mapped, MappedFile::Open(path));
+  // Shared, so that moving the GgufFile leaves every view into the mapping where it was.
   auto shared = std::make_shared<MappedFile>(std::move(mapped));
   MCV_ASSIGN_OR_RETURN(GgufFile file, Parse(shared->data(), path));
   file.file_ = std::move(shared);
@@ -113,6 +117,8 @@ const GgufValue* GgufFile::FindKey(std::string_view name) const {
   return key == nullptr ? nullptr : &key->value;
 }
 
+// Writers differ in the width and sign that they give the same key (u32, i32, u64), so integers are
+// the exception: any of them is taken if the value fits.
 Result<uint64_t> GgufFile::GetUint(std::string_view key) const {
   const GgufValue* value = FindKey(key);
   if (value == nullptr) return Missing(*this, key);

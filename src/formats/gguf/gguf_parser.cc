@@ -159,6 +159,7 @@ Status GgufParser::EndsEarly(const std::string& where) const {
 }
 
 Status GgufParser::ReadHeader() {
+  // The magic first: a web page saved under a model's name is the commonest wrong file.
   char magic[4];
   if (!cursor_.Read(&magic)) return EndsEarly("header");
   if (std::memcmp(magic, "GGUF", 4) != 0) {
@@ -167,6 +168,7 @@ Status GgufParser::ReadHeader() {
   }
   MCV_RETURN_IF_ERROR(ReadVersion());
   if (!cursor_.Read(&tensor_count_) || !cursor_.Read(&key_count_)) return EndsEarly("header");
+  // Both claims are held against what the rest of the file could hold at most.
   if (key_count_ > cursor_.left() / kMinKeyBytes) {
     return Bad("header claims " + std::to_string(key_count_) + " keys, more than its " +
                std::to_string(cursor_.left()) + " bytes can hold");
@@ -188,6 +190,8 @@ Status GgufParser::ReadVersion() {
   uint32_t version;
   if (!cursor_.Read(&version)) return EndsEarly("header");
   const std::string file = file_.name_ + ": ";
+  // Versions are small, so a number with only high bytes is one that was stored the other way
+  // round.
   if (version != 0 && (version & 0xffff) == 0) {
     return Unsupported(file + "is a big-endian GGUF file; only little-endian files are read");
   }
@@ -241,6 +245,7 @@ Status GgufParser::ReadValue(std::string_view key, GgufType type, GgufValue* out
   } else if (type == GgufType::kBool) {
     uint8_t byte = 0;
     complete = cursor_.Read(&byte);
+    // A reader that takes any byte for "true" would hide a shifted or damaged file.
     if (byte > 1) {
       return Bad("key " + Printable(key) + ": a bool is 0 or 1, got " + std::to_string(byte));
     }
@@ -315,6 +320,7 @@ Status GgufParser::ReadStrings(std::string_view key, uint64_t count, GgufValue* 
   return OkStatus();
 }
 
+// The alignment may stand anywhere among the keys, so it is looked for after all of them.
 Status GgufParser::ReadAlignment() {
   for (const GgufKey& key : file_.keys_) {
     if (key.name != "general.alignment") continue;

@@ -80,6 +80,7 @@ const std::string_view* FirstDuplicate(const Items& items, const std::vector<uin
 
 }  // namespace
 
+// The header's claim again, now that the keys are read and less of the file is left.
 Status GgufParser::ReadTensors() {
   if (tensor_count_ > cursor_.left() / kMinGgufTensorBytes) {
     return Bad("header claims " + std::to_string(tensor_count_) + " tensors, more than the " +
@@ -155,6 +156,8 @@ Status GgufParser::ReadTensorType(GgufTensor* tensor) {
   return OkStatus();
 }
 
+// Readers that keep the first of two equal names and readers that keep the last would run different
+// models from one file; the sorted orders also serve the lookups.
 Status GgufParser::CheckDuplicates() {
   file_.key_order_ = OrderByName(file_.keys_);
   file_.tensor_order_ = OrderByName(file_.tensors_);
@@ -167,6 +170,8 @@ Status GgufParser::CheckDuplicates() {
   return OkStatus();
 }
 
+// The data area begins at the first multiple of the alignment behind the descriptions. A file may
+// end without padding behind its last tensor.
 Status GgufParser::PlaceTensors() {
   const auto data_start = CheckedAlignUp(cursor_.position(), alignment_);
   if (!data_start) return EndsEarly("tensor data");
@@ -200,6 +205,7 @@ Status GgufParser::PlaceTensor(uint64_t data_start, GgufTensor* tensor) {
   return OkStatus();
 }
 
+// No two tensors share a byte. Gaps are harmless and stay allowed: some writers leave them.
 Status GgufParser::CheckOverlaps() const {
   std::vector<const GgufTensor*> by_offset;
   by_offset.reserve(file_.tensors_.size());

@@ -1,3 +1,10 @@
+// Layout of the file, all little endian:
+//   "GGUF", version, tensor count, key count
+//   key:    name, value type, value                      for every key
+//   tensor: name, dimensions, element type, offset       for every tensor
+//   zeros up to the alignment, then the tensors' bytes, each padded to the alignment
+// Keys are serialised as they are added. Mistakes of a caller are kept and returned by Write, so
+// that adding needs no error handling line by line.
 #include "formats/gguf/gguf_writer.h"
 
 #include <algorithm>
@@ -13,7 +20,7 @@ namespace mcv {
 namespace {
 
 constexpr uint32_t kVersion = 3;
-constexpr size_t kMaxTensorName = 63;
+constexpr size_t kMaxTensorName = 63;  // what every reader accepts
 constexpr size_t kMaxDims = 4;
 
 // Appends fixed-size little-endian numbers and length-prefixed strings.
@@ -141,6 +148,7 @@ void GgufWriter::Impl::AddKey(std::string_view key, const GgufValue& value) {
   if (!key_names.emplace(key).second) {
     return Fail(InvalidArgument("key " + Printable(key) + " was added twice"));
   }
+  // The one key that changes the file itself: readers place the tensors by it.
   if (key == "general.alignment") {
     const uint64_t* number = std::get_if<uint64_t>(&value.value);
     if (value.type != GgufType::kU32 || number == nullptr || !std::has_single_bit(*number) ||
@@ -186,6 +194,7 @@ Status GgufWriter::Impl::WriteTensor(const PendingTensor& tensor, FileWriter* wr
     return produced.status().Annotate("tensor " + Printable(tensor.name));
   }
   if (produced->size() != tensor.bytes) {
+    // Writing it anyway would shift every tensor behind it.
     return Internal("tensor " + Printable(tensor.name) + ": expected " +
                     std::to_string(tensor.bytes) + " bytes, its producer gave " +
                     std::to_string(produced->size()));
