@@ -1,5 +1,5 @@
-// Tokens as int8: in blocks of 256 with one fp32 scale for the K types, in blocks of 32 for Q8_0.
-// Include inside a region, after vec.h.
+// Tokens as int8: in blocks of 256 with one fp32 scale for the K types, in blocks of 32 for the
+// simple types. Include inside a region, after vec.h.
 #pragma once
 
 namespace mcv::MCV_TARGET_NS {
@@ -53,19 +53,25 @@ inline int64_t TokenBytes(int64_t k) {
   return k / kSuperBlock * static_cast<int64_t>(sizeof(TokenBlock));
 }
 
-// For Q8_0: k quants, then k / 32 scales.
-inline int64_t Q8TokenBytes(int64_t k) { return k + k / 32 * 4; }
+// For types in blocks of 32: k quants, k / 32 scales, and k / 32 times scale * sum of the quants.
+inline int64_t Token32Bytes(int64_t k) { return k + k / 32 * 8; }
 
-inline void QuantizeQ8Token(const float* x, int64_t k, std::byte* packed) {
+inline void QuantizeToken32(const float* x, int64_t k, std::byte* packed) {
   auto* quants = reinterpret_cast<int8_t*>(packed);
   auto* scales = reinterpret_cast<float*>(packed + k);
+  float* sums = scales + k / 32;
   for (int64_t i = 0; i < k; i += 32) {
     const float largest = LargestMagnitude(x + i, 32);
     const Vec inverse = Set(largest > 0 ? 127.0f / largest : 0.0f);
-    scales[i / 32] = largest / 127.0f;
+    const float scale = largest / 127.0f;
+    Vec sum = Zero();
     for (int64_t j = 0; j < 32; j += kLanes) {
-      StoreInt8(quants + i + j, Round(Mul(Load(x + i + j), inverse)));
+      const Vec q = Round(Mul(Load(x + i + j), inverse));
+      StoreInt8(quants + i + j, q);
+      sum = Add(sum, q);
     }
+    scales[i / 32] = scale;
+    sums[i / 32] = scale * SumLanes(sum);
   }
 }
 

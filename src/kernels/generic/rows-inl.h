@@ -138,6 +138,7 @@ void LoadFloatRow(const std::byte* row, int64_t n, float* out) {
   }
 }
 
+// The leaf says how quantised rows are loaded.
 void LoadRow(DType type, const std::byte* row, int64_t n, float* out) {
   switch (type) {
     case DType::kF32:
@@ -147,7 +148,7 @@ void LoadRow(DType type, const std::byte* row, int64_t n, float* out) {
     case DType::kBF16:
       return LoadFloatRow<Bf16Loader>(row, n, out);
     default:
-      return RefTable().load_row(type, row, n, out);
+      return LoadQuantisedRow(type, row, n, out);
   }
 }
 

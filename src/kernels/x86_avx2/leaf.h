@@ -9,7 +9,12 @@ namespace mcv::x86_avx2 {
 void FillFloat(KernelTable* table);
 const DotKernel& FloatDot();
 const PanelKernel& F32Panel();
-// Few tokens times Q4_K, Q5_K, Q6_K or Q8_0 with int8 tokens; null for other types.
-const DotKernel* Int8Dot(DType type);
+// Few tokens times quantised rows with int8 tokens, for the K types and for those in blocks of 32;
+// null for other types.
+const DotKernel* KDot(DType type);
+const DotKernel* Block32Dot(DType type);
+// load_row for quantised types: K types and Q8_0 by vectors, to the last bit what formats/quant
+// says.
+void LoadQuantisedRow(DType type, const std::byte* row, int64_t n, float* out);
 
 }  // namespace mcv::x86_avx2

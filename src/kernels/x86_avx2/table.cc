@@ -15,7 +15,8 @@ bool RunsHere() {
 
 const DotKernel* Dot(DType type, Numerics numerics) {
   if (numerics == Numerics::kFast) {
-    if (const DotKernel* kernel = x86_avx2::Int8Dot(type); kernel != nullptr) return kernel;
+    if (const DotKernel* kernel = x86_avx2::KDot(type); kernel != nullptr) return kernel;
+    if (const DotKernel* kernel = x86_avx2::Block32Dot(type); kernel != nullptr) return kernel;
   }
   return &x86_avx2::FloatDot();
 }

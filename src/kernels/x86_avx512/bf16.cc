@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "kernels/generic/region.h"
+#include "kernels/x86_avx2/leaf.h"
 #include "kernels/x86_avx512/leaf.h"
 
 #define MCV_TARGET_NS x86_avx512
@@ -57,7 +58,7 @@ void Convert(DType type, const std::byte* row, int64_t n, uint32_t* out) {
   if (type == DType::kBF16) return ConvertAs<DType::kBF16>(row, n, out);
   if (type == DType::kF32) return ConvertAs<DType::kF32>(row, n, out);
   alignas(64) float buffer[kChunk];
-  RefTable().load_row(type, row, n, buffer);
+  x86_avx2::LoadQuantisedRow(type, row, n, buffer);
   ConvertAs<DType::kF32>(reinterpret_cast<const std::byte*>(buffer), n, out);
 }
 

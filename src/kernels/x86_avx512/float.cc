@@ -6,9 +6,14 @@
 #include <type_traits>
 
 #include "kernels/generic/region.h"
+#include "kernels/x86_avx2/leaf.h"
 #include "kernels/x86_avx512/leaf.h"
 
 #define MCV_TARGET_NS x86_avx512
+
+namespace mcv::x86_avx512 {
+using x86_avx2::LoadQuantisedRow;
+}  // namespace mcv::x86_avx512
 
 MCV_REGION_BEGIN("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx2,fma,f16c,bmi,bmi2")
 

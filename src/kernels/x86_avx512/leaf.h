@@ -9,8 +9,8 @@ namespace mcv::x86_avx512 {
 void FillFloat(KernelTable* table);
 const DotKernel& FloatDot();
 const PanelKernel& F32Panel();
-// Few tokens times Q4_K, Q5_K, Q6_K or Q8_0 with int8 tokens; null for other types.
-const DotKernel* Int8Dot(DType type);
+// Few tokens times Q4_K, Q5_K or Q6_K with int8 tokens; null for other types.
+const DotKernel* KDot(DType type);
 // Many tokens times quantised weights, both rounded to int8.
 const PanelKernel& Int8Panel();
 // Needs AVX512_BF16.

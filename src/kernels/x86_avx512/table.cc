@@ -1,5 +1,6 @@
 // The "avx512vnni" table (Cascade Lake, Ice Lake and later) and "avx512bf16" (Cooper Lake, Zen 4,
 // Sapphire Rapids and later), which differ in how float weights are multiplied.
+#include "kernels/x86_avx2/leaf.h"
 #include "kernels/x86_avx512/leaf.h"
 
 namespace mcv {
@@ -15,7 +16,10 @@ bool RunsBf16() { return RunsVnni() && __builtin_cpu_supports("avx512bf16"); }
 
 const DotKernel* Dot(DType type, Numerics numerics) {
   if (numerics == Numerics::kFast) {
-    if (const DotKernel* kernel = x86_avx512::Int8Dot(type); kernel != nullptr) return kernel;
+    if (const DotKernel* kernel = x86_avx512::KDot(type); kernel != nullptr) return kernel;
+    // The rest wait for memory as much with 256-bit vectors.
+    if (const DotKernel* kernel = x86_avx2::KDot(type); kernel != nullptr) return kernel;
+    if (const DotKernel* kernel = x86_avx2::Block32Dot(type); kernel != nullptr) return kernel;
   }
   return &x86_avx512::FloatDot();
 }

@@ -1,4 +1,4 @@
-// A few tokens times Q4_K, Q5_K, Q6_K or Q8_0 rows, read once and in place: the memory's speed is
+// A few tokens times Q4_K, Q5_K or Q6_K rows, read once and in place: the memory's speed is
 // the limit, so the work per byte must be small.
 //
 // Four rows at a time. Quants times int8 tokens go through vpdpbusd; each 32-bit lane then belongs
@@ -264,21 +264,14 @@ void DotRows(const DotKernel::Args& args) {
   }
 }
 
-// Sums of four products w * q, both signed.
-MCV_INLINE __m256i DotSigns(__m256i w, __m256i q) {
-  return _mm256_dpbusd_epi32(_mm256_setzero_si256(), _mm256_abs_epi8(w), _mm256_sign_epi8(q, w));
-}
-
 }  // namespace
 }  // namespace mcv::x86_avx512
-
-#include "kernels/x86_avx2/q8_dot-inl.h"
 
 MCV_REGION_END
 
 namespace mcv::x86_avx512 {
 
-const DotKernel* Int8Dot(DType type) {
+const DotKernel* KDot(DType type) {
   static constexpr int64_t kMaxTokens = 8;
   static constexpr DotKernel q4 = {kMaxTokens, TokenBytes, QuantizeToken<BlockOrder::kNibblePairs>,
                                    DotRows<DType::kQ4_K>};
@@ -293,8 +286,6 @@ const DotKernel* Int8Dot(DType type) {
       return &q5;
     case DType::kQ6_K:
       return &q6;
-    case DType::kQ8_0:
-      return &kQ8Dot;
     default:
       return nullptr;
   }

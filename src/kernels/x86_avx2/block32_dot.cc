@@ -1,0 +1,191 @@
+// A few tokens times rows of Q8_0, Q4_0, Q4_1, Q5_0, Q5_1 or IQ4_NL: blocks of 32 with a scale and
+// perhaps a minimum, read once and in place. Tokens are int8 in blocks of 32 too, so a block is one
+// integer dot product. Both sides are signed; the multiplier wants unsigned times signed, so the
+// token takes the weight's sign. Four rows give four chains of sums.
+#include <immintrin.h>
+
+#include <cstdint>
+#include <cstring>
+
+#include "kernels/generic/region.h"
+#include "kernels/x86_avx2/leaf.h"
+
+#define MCV_TARGET_NS x86_avx2
+
+MCV_REGION_BEGIN("avx2,fma,f16c,bmi,bmi2")
+
+// clang-format off
+#include "kernels/x86_avx2/vec.h"
+#include "kernels/generic/int8_token-inl.h"
+// clang-format on
+
+namespace mcv::x86_avx2 {
+namespace {
+
+template <DType kType>
+constexpr bool kHasMinimum = kType == DType::kQ4_1 || kType == DType::kQ5_1;
+
+constexpr int64_t BlockBytes(DType type) {
+  switch (type) {
+    case DType::kQ8_0:
+      return 34;
+    case DType::kQ4_1:
+      return 20;
+    case DType::kQ5_0:
+      return 22;
+    case DType::kQ5_1:
+      return 24;
+    default:
+      return 18;  // Q4_0, IQ4_NL
+  }
+}
+
+// A half in the low lane.
+MCV_INLINE __m128 HalfAt(const std::byte* p) {
+  uint16_t half;
+  std::memcpy(&half, p, sizeof half);
+  return _mm_cvtph_ps(_mm_cvtsi32_si128(half));
+}
+
+MCV_INLINE __m256i Bytes(int value) { return _mm256_set1_epi8(static_cast<char>(value)); }
+
+// 16 bytes: the low nibbles, then the high ones.
+MCV_INLINE __m256i Nibbles(const std::byte* p) {
+  const __m128i both = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+  const __m256i wide = _mm256_set_m128i(_mm_srli_epi16(both, 4), both);
+  return _mm256_and_si256(wide, Bytes(0x0f));
+}
+
+// 32 bits as bytes of 16 or 0.
+MCV_INLINE __m256i FifthBits(const std::byte* p) {
+  uint32_t bits;
+  std::memcpy(&bits, p, sizeof bits);
+  const __m256i spread = _mm256_shuffle_epi8(
+      _mm256_set1_epi32(static_cast<int>(bits)),
+      _mm256_setr_epi64x(0, 0x0101010101010101, 0x0202020202020202, 0x0303030303030303));
+  const __m256i bit = _mm256_set1_epi64x(static_cast<int64_t>(0x8040201008040201));
+  const __m256i set = _mm256_cmpeq_epi8(_mm256_and_si256(spread, bit), bit);
+  return _mm256_and_si256(set, Bytes(16));
+}
+
+// The 32 signed numbers that the scale multiplies.
+template <DType kType>
+MCV_INLINE __m256i UnpackQuants(const std::byte* block) {
+  if constexpr (kType == DType::kQ8_0) {
+    return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(block + 2));
+  }
+  if constexpr (kType == DType::kQ4_0) return _mm256_sub_epi8(Nibbles(block + 2), Bytes(8));
+  if constexpr (kType == DType::kQ4_1) return Nibbles(block + 4);
+  if constexpr (kType == DType::kQ5_0) {
+    const __m256i q = _mm256_or_si256(Nibbles(block + 6), FifthBits(block + 2));
+    return _mm256_sub_epi8(q, Bytes(16));
+  }
+  if constexpr (kType == DType::kQ5_1) {
+    return _mm256_or_si256(Nibbles(block + 8), FifthBits(block + 4));
+  }
+  if constexpr (kType == DType::kIQ4_NL) {
+    const __m256i values = _mm256_broadcastsi128_si256(
+        _mm_setr_epi8(-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113));
+    return _mm256_shuffle_epi8(values, Nibbles(block + 2));
+  }
+}
+
+// Sums of four products w * q, both signed.
+MCV_INLINE __m256i DotSigns(__m256i w, __m256i q) {
+  const __m256i pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(q, w));
+  return _mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
+}
+
+template <DType kType, int kRows, int kTokens>
+void BlockRows(const DotKernel::Args& args, int64_t row, int64_t first) {
+  constexpr int64_t kBytes = BlockBytes(kType);
+  const int64_t blocks = args.k / 32;
+  const std::byte* rows = args.weights + row * args.row_bytes;
+  __m256 sums[kRows][kTokens];
+  MCV_UNROLL
+  for (int r = 0; r < kRows; ++r) {
+    MCV_UNROLL
+    for (int t = 0; t < kTokens; ++t) sums[r][t] = _mm256_setzero_ps();
+  }
+  for (int64_t b = 0; b < blocks; ++b) {
+    MCV_UNROLL
+    for (int r = 0; r < kRows; ++r) {
+      const std::byte* block = rows + r * args.row_bytes + b * kBytes;
+      const __m256i w = UnpackQuants<kType>(block);
+      const __m128 d = HalfAt(block);
+      MCV_UNROLL
+      for (int t = 0; t < kTokens; ++t) {
+        const std::byte* token = args.tokens + (first + t) * args.token_bytes;
+        const __m256i q = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(token + 32 * b));
+        const __m128 scale = _mm_load_ss(reinterpret_cast<const float*>(token + args.k) + b);
+        const __m256 factor = _mm256_broadcastss_ps(_mm_mul_ss(d, scale));
+        sums[r][t] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(DotSigns(w, q)), factor, sums[r][t]);
+        if constexpr (kHasMinimum<kType>) {  // the whole block's minimum, in one lane of the sums
+          const __m128 sum =
+              _mm_load_ss(reinterpret_cast<const float*>(token + args.k) + blocks + b);
+          const __m128 minimum = _mm_mul_ss(HalfAt(block + 2), sum);
+          sums[r][t] = _mm256_add_ps(sums[r][t], _mm256_zextps128_ps256(minimum));
+        }
+      }
+    }
+  }
+  for (int r = 0; r < kRows; ++r) {
+    for (int t = 0; t < kTokens; ++t) {
+      __m128 sum =
+          _mm_add_ps(_mm256_castps256_ps128(sums[r][t]), _mm256_extractf128_ps(sums[r][t], 1));
+      sum = _mm_add_ps(sum, _mm_movehl_ps(sum, sum));
+      args.out[(first + t) * args.out_stride + row + r] =
+          _mm_cvtss_f32(_mm_add_ss(sum, _mm_movehdup_ps(sum)));
+    }
+  }
+}
+
+template <DType kType, int kTokens>
+void RunTokens(const DotKernel::Args& args, int64_t first) {
+  int64_t r = 0;
+  for (; r + 4 <= args.rows; r += 4) BlockRows<kType, 4, kTokens>(args, r, first);
+  for (; r < args.rows; ++r) BlockRows<kType, 1, kTokens>(args, r, first);
+}
+
+template <DType kType>
+void DotRows(const DotKernel::Args& args) {
+  int64_t t = 0;
+  for (; t + 2 <= args.num_tokens; t += 2) RunTokens<kType, 2>(args, t);
+  if (t < args.num_tokens) RunTokens<kType, 1>(args, t);
+}
+
+template <DType kType>
+constexpr DotKernel kKernel = {
+    .max_tokens = 6,
+    .packed_bytes = Token32Bytes,
+    .pack_token = QuantizeToken32,
+    .rows = DotRows<kType>,
+};
+
+}  // namespace
+}  // namespace mcv::x86_avx2
+
+MCV_REGION_END
+
+namespace mcv::x86_avx2 {
+
+const DotKernel* Block32Dot(DType type) {
+  switch (type) {
+    case DType::kQ8_0:
+      return &kKernel<DType::kQ8_0>;
+    case DType::kQ4_0:
+      return &kKernel<DType::kQ4_0>;
+    case DType::kQ4_1:
+      return &kKernel<DType::kQ4_1>;
+    case DType::kQ5_0:
+      return &kKernel<DType::kQ5_0>;
+    case DType::kQ5_1:
+      return &kKernel<DType::kQ5_1>;
+    case DType::kIQ4_NL:
+      return &kKernel<DType::kIQ4_NL>;
+    default:
+      return nullptr;
+  }
+}
+
+}  // namespace mcv::x86_avx2
