@@ -2,6 +2,7 @@
 // writes down what it was shown.
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <string>
 #include <utility>

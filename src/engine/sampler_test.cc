@@ -79,9 +79,9 @@ TEST(SamplerTest, TopPReachesFarIntoALargeVocabulary) {
   SamplingOptions options = Warm();
   options.top_p = 0.5f;
   int32_t largest = 0;
-  for (const auto& [id, count] : Draw(options, logits, 5000)) largest = std::max(largest, id);
+  for (const auto& [id, count] : Draw(options, logits, 300)) largest = std::max(largest, id);
   EXPECT_LT(largest, 2501);  // ties keep the lower ids
-  EXPECT_GT(largest, 2300);
+  EXPECT_GT(largest, 2400);
 }
 
 TEST(SamplerTest, RepetitionPenaltySeesGeneratedTokensOnce) {

@@ -6,6 +6,7 @@
 #include "base/mapped_file.h"
 #include "formats/gguf/gguf_file.h"
 #include "spec/config_gguf.h"
+#include "spec/config_hf.h"
 
 namespace mcv::parity {
 
@@ -157,6 +158,8 @@ void Goldens::AddRun(const std::string& name) {
 
 void Goldens::AddSources(const std::string& quantised, Run* run) {
   const fs::path model = fs::path(folder_) / "models" / run->model;
+  const auto hf_config = ReadHfConfig((model / "hf").string());
+  if (hf_config.ok()) run->hf_version = hf_config->version;
   const GgufFolder ggufs = ListGgufs(model / "gguf");
   const std::string encoder = ggufs.encoders.empty() ? "" : ggufs.encoders[0];
   const auto add = [&](const std::string& path) {

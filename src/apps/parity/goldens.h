@@ -43,8 +43,9 @@ struct Run {
   std::string model;
   std::vector<Source> sources;
   std::vector<Case> cases;
-  std::string tensors_json;  // path, or empty
-  std::string quantised;     // path of the LLM file that the run is about, or empty
+  std::string tensors_json;           // path, or empty
+  std::string quantised;              // path of the LLM file that the run is about, or empty
+  std::optional<Version> hf_version;  // what the model's HF folder says it is
 };
 
 class Goldens {

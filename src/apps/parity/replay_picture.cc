@@ -45,22 +45,26 @@ std::string Text(PixelSize size) {
   return std::to_string(size.width) + "x" + std::to_string(size.height);
 }
 
-void ComparePlan(const Replay& r, const SlicePlan& plan) {
+// Sizes and grid; `image` is the picture itself.
+void ComparePlan(const Replay& r, const SlicePlan& plan, PixelSize image) {
+  int compared = 0;
   int unequal = 0;
   std::string detail;
   const auto compare = [&](const char* key, PixelSize got) {
     const auto found = r.c->json.find(key);
     if (found == r.c->json.end()) return;
+    ++compared;
     const PixelSize expected = SizeOf(*found);
     if (got == expected) return;
     ++unequal;
     detail += std::string(key) + " is " + Text(got) + ", expected " + Text(expected) + "; ";
   };
+  compare("image_size", image);
   compare("grid", {plan.cols, plan.rows});
   compare("overview_size", plan.overview);
   compare("refine_size", plan.refine);
   compare("slice_size", plan.cell);
-  r.Add("slicing", unequal, 0, detail);
+  if (compared > 0) r.Add("slicing", unequal, 0, detail);
 }
 
 // Bytes of the rows that the goldens keep.
@@ -111,6 +115,19 @@ void CompareViews(const Replay& r, const std::vector<View>& views, double tolera
     if (!same_hash && difference.levels == 0) difference = {1, "sha256 differs"};
     r.Add("pixels", difference.levels, tolerance, view + difference.detail);
   }
+}
+
+// [rows, columns] of patches per view.
+void ComparePatchGrids(const Replay& r, const std::vector<View>& views) {
+  const json* expected = r.Find("tgt_sizes");
+  if (expected == nullptr) return;
+  std::vector<int> got, wanted;
+  for (const View& view : views) got.insert(got.end(), {view.patch_rows, view.patch_cols});
+  for (const json& size : *expected) {
+    wanted.insert(wanted.end(), {size.at(0).get<int>(), size.at(1).get<int>()});
+  }
+  r.Add("slicing", double(CountUnequal<int>(got, wanted)), 0,
+        "tgt_sizes: " + FirstUnequal<int>(got, wanted));
 }
 
 void ComparePositions(const Replay& r, const std::vector<View>& views,
@@ -224,7 +241,7 @@ void CompareOverviewRows(const Replay& r, ConstMatView rows) {
 
 void ComparePixels(const Replay& replay, const SlicePlan& plan, const Image& image,
                    const SliceConfig& config, double tolerance) {
-  ComparePlan(replay, plan);
+  ComparePlan(replay, plan, {image.width, image.height});
   CompareViews(replay, MakeViews(image, plan, config.patch, &replay.machine->pool()), tolerance);
 }
 
@@ -243,7 +260,8 @@ Result<PictureRows> ReplayPicture(const Replay& r) {
   for (const View& view : views) grids.push_back({view.patch_rows, view.patch_cols});
   const std::vector<ViewPositions> positions = PositionIds(grids, config.vision);
 
-  ComparePlan(r, out.plan);
+  ComparePlan(r, out.plan, {image.width, image.height});
+  ComparePatchGrids(r, views);
   CompareViews(r, views, 0);
   ComparePositions(r, views, positions);
   ComparePatch0(r, views[0]);

@@ -25,6 +25,27 @@ Image Noise(int width, int height, uint64_t seed) {
   return image;
 }
 
+// A view of a few patches: properties need no more.
+View SmallView(int rows, int cols, uint64_t seed) {
+  return {Noise(14 * cols, 14 * rows, seed), rows, cols};
+}
+
+ViewPositions PositionsOf(const View& view, const ModelConfig& config) {
+  const std::vector<PatchGrid> grids = {{view.patch_rows, view.patch_cols}};
+  return PositionIds(grids, config.vision)[0];
+}
+
+std::vector<float> EncodeView(TestModel& model, const View& view) {
+  VisionEncoder encoder(model.config(), model.weights.vision(), model.weights.resampler(),
+                        model.context);
+  std::vector<float> out(size_t(encoder.rows_per_view()) * size_t(encoder.width()));
+  EXPECT_TRUE(encoder
+                  .Encode(view, PositionsOf(view, model.config()), {},
+                          {out.data(), encoder.rows_per_view(), encoder.width()})
+                  .ok());
+  return out;
+}
+
 // All rows of a picture, view after view.
 std::vector<float> Encode(TestModel& model, const Image& image) {
   const ModelConfig& config = model.config();
@@ -53,15 +74,13 @@ double Distance(std::span<const float> a, std::span<const float> b) {
 
 TEST(VisionEncoderTest, ThreadsDoNotShow) {
   TestModel one(TestGguf25()), three(TestGguf25(), {}, 3);
-  const Image image = Noise(60, 40, 3);
-  EXPECT_EQ(Encode(one, image), Encode(three, image));
+  const View view = SmallView(5, 9, 3);
+  EXPECT_EQ(EncodeView(one, view), EncodeView(three, view));
 }
 
 TEST(VisionEncoderTest, CancelBetweenLayers) {
   TestModel model(TestGguf25());
-  const std::vector<View> views = MakeViews(Noise(50, 50, 1), model.config().slicing);
-  const std::vector<PatchGrid> grids = {{views[0].patch_rows, views[0].patch_cols}};
-  const auto positions = PositionIds(grids, model.config().vision);
+  const View view = SmallView(4, 6, 1);
   VisionEncoder encoder(model.config(), model.weights.vision(), model.weights.resampler(),
                         model.context);
   std::vector<float> out(size_t(encoder.rows_per_view()) * size_t(encoder.width()));
@@ -70,8 +89,9 @@ TEST(VisionEncoderTest, CancelBetweenLayers) {
   const TapSink sink = [&](Tap tap, int, ConstMatView) {
     if (tap == Tap::kVitLayer) cancel = ++layers == 1;
   };
-  const Status status = encoder.Encode(views[0], positions[0], {.taps = &sink, .cancel = &cancel},
-                                       {out.data(), encoder.rows_per_view(), encoder.width()});
+  const Status status =
+      encoder.Encode(view, PositionsOf(view, model.config()), {.taps = &sink, .cancel = &cancel},
+                     {out.data(), encoder.rows_per_view(), encoder.width()});
   EXPECT_EQ(status.code(), StatusCode::kCancelled);
   EXPECT_EQ(layers, 1);
 }
@@ -81,8 +101,8 @@ TEST(VisionEncoderTest, CancelBetweenLayers) {
 TEST(VisionEncoderTest, StripPaddingIsSeenByTheTowerAndNotByTheResampler) {
   TestModel model(TestGguf25());
   ASSERT_EQ(model.config().vision.position_rule, PositionRule::kStrip);
-  const std::vector<View> views = MakeViews(Noise(50, 50, 1), model.config().slicing);
-  const int n = views[0].num_patches();
+  const View view = SmallView(6, 6, 1);
+  const int n = view.num_patches();
   VisionEncoder encoder(model.config(), model.weights.vision(), model.weights.resampler(),
                         model.context);
   const int64_t rows = encoder.rows_per_view(), width = encoder.width();
@@ -94,8 +114,7 @@ TEST(VisionEncoderTest, StripPaddingIsSeenByTheTowerAndNotByTheResampler) {
     const TapSink sink = [&](Tap tap, int, ConstMatView v) {
       if (tap == Tap::kVit) seen = v.rows;
     };
-    EXPECT_TRUE(
-        encoder.Encode(views[0], positions, {.taps = &sink}, {out.data(), rows, width}).ok());
+    EXPECT_TRUE(encoder.Encode(view, positions, {.taps = &sink}, {out.data(), rows, width}).ok());
     EXPECT_EQ(seen, n + padding);
     return out;
   };
