@@ -17,7 +17,7 @@
 namespace mcv {
 namespace {
 
-constexpr int64_t kKeyBlock = 512;
+constexpr int64_t kMaxKeyBlock = 512;
 // Query rows (tokens x heads of the group) that share one packing of keys and values.
 constexpr int64_t kQueryRows = 256;
 constexpr int64_t kFewTokens = 2;
@@ -67,19 +67,20 @@ class AttentionBlock {
     const int64_t strip = kernel.strip_tokens;
     block_tokens_ = std::max<int64_t>(1, kQueryRows / group_ / strip) * strip;
     block_tokens_ = std::min(block_tokens_, CeilDiv(args.q.rows, strip) * strip);
-    key_panels_ = kKeyBlock / kernel.panel_rows;
+    key_block_ = std::min(kMaxKeyBlock, kernel.k_block);
+    key_panels_ = key_block_ / kernel.panel_rows;
     value_panels_ = CeilDiv(args.head_dim, kernel.panel_rows);
     out_stride_ = value_panels_ * kernel.panel_rows;
     const int64_t rows = block_tokens_ * group_;
     const int64_t float_bytes = sizeof(float);
     key_bytes_ = ScratchPlan::RoundUp(kernel.panel_bytes(args.head_dim));
-    value_bytes_ = ScratchPlan::RoundUp(kernel.panel_bytes(kKeyBlock));
+    value_bytes_ = ScratchPlan::RoundUp(kernel.panel_bytes(key_block_));
     strip_bytes_ = ScratchPlan::RoundUp(kernel.strip_bytes(args.head_dim));
     keys_ = plan_.Reserve(key_panels_ * key_bytes_);
     values_ = plan_.Reserve(value_panels_ * value_bytes_);
     queries_ = plan_.Reserve(rows / strip * strip_bytes_);
-    scores_ = plan_.Reserve(strip * kKeyBlock * float_bytes);
-    weights_ = plan_.Reserve(kernel.strip_bytes(kKeyBlock));
+    scores_ = plan_.Reserve(strip * key_block_ * float_bytes);
+    weights_ = plan_.Reserve(kernel.strip_bytes(key_block_));
     sums_ = plan_.Reserve(rows * out_stride_ * float_bytes);
     stats_ = plan_.Reserve(2 * rows * float_bytes);
     bytes_ = plan_.Reserve(0);
@@ -95,8 +96,8 @@ class AttentionBlock {
     const KvView values = AtHead(args_.values, head, args_.head_dim);
     Start(head, first, tokens, base);
     const int64_t seen = SeenKeys(args_, first + tokens - 1);
-    for (int64_t key = 0; key < seen; key += kKeyBlock) {
-      const int64_t count = std::min(kKeyBlock, seen - key);
+    for (int64_t key = 0; key < seen; key += key_block_) {
+      const int64_t count = std::min(key_block_, seen - key);
       PackKeys(keys, values, key, count, base);
       for (int64_t g = 0; g < group_; ++g) {
         for (int64_t s = 0; s < strips; ++s) Strip(first, tokens, g, s, key, count, base);
@@ -159,13 +160,13 @@ class AttentionBlock {
       const int64_t column = p * kernel_.panel_rows;
       kernel_.tile({base + keys_ + p * key_bytes_, strip,
                     std::min(kernel_.panel_rows, count - column), n, args_.head_dim,
-                    scores + column, kKeyBlock, /*accumulate=*/false});
+                    scores + column, key_block_, /*accumulate=*/false});
     }
     float* max = Floats(base, stats_) + row0;
     float* sum = max + block_tokens_ * group_;
     float* out = Floats(base, sums_) + row0 * out_stride_;
     for (int64_t i = 0; i < n; ++i) {
-      float* row = scores + i * kKeyBlock;
+      float* row = scores + i * key_block_;
       const int64_t seen = std::clamp<int64_t>(SeenKeys(args_, first + t0 + i) - key, 0, count);
       std::fill(row + seen, row + count, 0.0f);
       if (seen == 0) continue;
@@ -173,7 +174,7 @@ class AttentionBlock {
       if (rescale != 1.0f && key > 0) table_.scale(out + i * out_stride_, rescale, out_stride_);
     }
     std::byte* weights = base + weights_;
-    kernel_.pack_tokens(scores, kKeyBlock, n, count, weights);
+    kernel_.pack_tokens(scores, key_block_, n, count, weights);
     for (int64_t p = 0; p < value_panels_; ++p) {
       const int64_t column = p * kernel_.panel_rows;
       kernel_.tile({base + values_ + p * value_bytes_, weights,
@@ -200,7 +201,7 @@ class AttentionBlock {
   const PanelKernel& kernel_;
   const KernelTable& table_;
   int64_t group_;
-  int64_t block_tokens_, key_panels_, value_panels_, out_stride_;
+  int64_t block_tokens_, key_block_, key_panels_, value_panels_, out_stride_;
   int64_t key_bytes_, value_bytes_, strip_bytes_;
   ScratchPlan plan_;
   int64_t keys_, values_, queries_, scores_, weights_, sums_, stats_, bytes_;

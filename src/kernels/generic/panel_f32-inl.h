@@ -1,5 +1,6 @@
 // Many tokens by fp32 FMA: panels [k][2 vectors of rows], strips [k][kStrip tokens], a register
-// tile of kStrip x 2 vectors. Include inside a region, after rows-inl.h; the target defines kStrip.
+// tile of kStrip x 2 vectors. Include inside a region, after rows-inl.h; the target defines kStrip
+// and kKBlock.
 #pragma once
 
 namespace mcv::MCV_TARGET_NS {
@@ -131,7 +132,7 @@ void F32RunTile(const PanelKernel::TileArgs& args) { RunTile<F32TileOf, kStrip>(
 constexpr PanelKernel kF32Panel = {
     .panel_rows = kPanelRows,
     .strip_tokens = kStrip,
-    .k_block = 2048,
+    .k_block = kKBlock,
     .panel_bytes = F32PanelBytes,
     .strip_bytes = F32StripBytes,
     .pack_rows = F32PackRows,

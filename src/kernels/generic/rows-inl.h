@@ -186,6 +186,14 @@ float SoftmaxStep(float* s, int64_t n, float scale, float* max, float* sum) {
   return rescale;
 }
 
+// A head's part of one cache row is a few lines, the next row is a page or half a page away: no
+// hardware prefetcher follows that. (Past the last row this touches nothing: a prefetch cannot
+// fault.)
+constexpr int64_t kRowsAhead = 12;
+MCV_INLINE void PrefetchRow(const std::byte* p, int64_t bytes) {
+  for (int64_t i = 0; i < bytes; i += 64) __builtin_prefetch(p + i);
+}
+
 // Attention of kRows query heads of one token over one key/value head: keys and values are read
 // once, as they lie.
 template <class Loader, int kRows>
@@ -195,6 +203,7 @@ void AttendHeads(const AttendArgs& args, int64_t first) {
   float* scores = args.scores + first * args.num_keys;
   for (int64_t s = 0; s < args.num_keys; ++s) {
     const std::byte* key = args.keys.data + s * args.keys.row_bytes;
+    PrefetchRow(key + kRowsAhead * args.keys.row_bytes, d * Loader::kBytes);
     Vec dot[kRows];
     MCV_UNROLL
     for (int r = 0; r < kRows; ++r) dot[r] = Zero();
@@ -214,7 +223,7 @@ void AttendHeads(const AttendArgs& args, int64_t first) {
     SoftmaxStep(scores + r * args.num_keys, args.num_keys, args.scale, &max, &sum);
     inverse[r] = 1.0f / sum;
   }
-  constexpr int kWide = 2;  // vectors of a value row taken together
+  constexpr int kWide = kLanes == 16 ? 4 : 2;  // vectors of a value row taken together
   for (int64_t i = 0; i < d; i += kWide * kLanes) {
     Vec sums[kRows][kWide];
     int count[kWide];
@@ -227,6 +236,7 @@ void AttendHeads(const AttendArgs& args, int64_t first) {
     }
     for (int64_t s = 0; s < args.num_keys; ++s) {
       const std::byte* value = args.values.data + s * args.values.row_bytes + i * Loader::kBytes;
+      PrefetchRow(value + kRowsAhead * args.values.row_bytes, kWide * kLanes * Loader::kBytes);
       MCV_UNROLL
       for (int w = 0; w < kWide; ++w) {
         if (count[w] == 0) continue;

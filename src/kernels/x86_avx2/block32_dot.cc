@@ -98,6 +98,9 @@ MCV_INLINE __m256i DotSigns(__m256i w, __m256i q) {
 
 template <DType kType, int kRows, int kTokens>
 void BlockRows(const DotKernel::Args& args, int64_t row, int64_t first) {
+  // The next group of rows is fetched into the second-level cache while this one is worked on: the
+  // hardware sees short streams only. A block is less than a cache line.
+  const int64_t ahead = row + 2 * kRows <= args.rows ? kRows * args.row_bytes : 0;
   constexpr int64_t kBytes = BlockBytes(kType);
   const int64_t blocks = args.k / 32;
   const std::byte* rows = args.weights + row * args.row_bytes;
@@ -111,6 +114,7 @@ void BlockRows(const DotKernel::Args& args, int64_t row, int64_t first) {
     MCV_UNROLL
     for (int r = 0; r < kRows; ++r) {
       const std::byte* block = rows + r * args.row_bytes + b * kBytes;
+      if (ahead != 0) __builtin_prefetch(block + ahead, 0, 2);
       const __m256i w = UnpackQuants<kType>(block);
       const __m128 d = HalfAt(block);
       MCV_UNROLL

@@ -29,6 +29,7 @@ namespace mcv::MCV_TARGET_NS {
 namespace {
 // 12 x 2 sums cover the latency of every dot product here twice over and leave room for weights.
 constexpr int64_t kStrip = 12;
+constexpr int64_t kKBlock = 1024;  // a panel of 128 KB in the second-level cache
 }  // namespace
 }  // namespace mcv::MCV_TARGET_NS
 
