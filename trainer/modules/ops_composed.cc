@@ -1,5 +1,6 @@
 // The operations of ops.h composed of libtorch's own: the path of other devices, and the meaning
 // that the hand-written kernels are tested against.
+#include <algorithm>
 #include <cmath>
 
 #include "trainer/modules/ops.h"
@@ -41,15 +42,49 @@ Tensor ResidualAdd(const Tensor& x, const Tensor& y, const Tensor& bias, double 
 
 namespace {
 
-// Rows [length, heads, dim] -> the same rotated by position.
-Tensor Rotate(const Tensor& rows, const RopeTables& rope) {
-  const int64_t length = rows.size(0);
-  const int64_t half = rows.size(2) / 2;
-  const Tensor cosine = rope.cosine.narrow(0, 0, length).unsqueeze(1).to(rows.options());
-  const Tensor sine = rope.sine.narrow(0, 0, length).unsqueeze(1).to(rows.options());
-  const Tensor first = rows.narrow(2, 0, half);
-  const Tensor second = rows.narrow(2, half, half);
-  return torch::cat({first * cosine - second * sine, second * cosine + first * sine}, 2);
+// Segments of unequal length as one rectangle: which row stands where, and back.
+struct Rectangle {
+  int64_t longest = 0;
+  Tensor rows;    // [segments * longest]: the row at each place; padding repeats a segment's first
+  Tensor places;  // [rows]: the place of each row
+  Tensor bias;    // [segments, 1, 1, longest]: 0, or a large negative number on padding
+};
+
+Rectangle MakeRectangle(const std::vector<int64_t>& offsets, const Tensor& like) {
+  Rectangle rectangle;
+  const int64_t segments = static_cast<int64_t>(offsets.size()) - 1;
+  for (int64_t s = 0; s < segments; ++s) {
+    rectangle.longest = std::max(rectangle.longest, offsets[s + 1] - offsets[s]);
+  }
+  std::vector<int64_t> rows, places;
+  std::vector<float> bias;
+  for (int64_t s = 0; s < segments; ++s) {
+    const int64_t count = offsets[s + 1] - offsets[s];
+    for (int64_t i = 0; i < rectangle.longest; ++i) {
+      rows.push_back(offsets[s] + (i < count ? i : 0));
+      // Finite: a softmax over nothing but minus infinity is not a number.
+      bias.push_back(i < count ? 0.0f : -1e30f);
+      if (i < count) places.push_back(s * rectangle.longest + i);
+    }
+  }
+  const auto index = at::TensorOptions().dtype(at::kLong);
+  rectangle.rows = torch::tensor(at::ArrayRef<int64_t>(rows), index).to(like.device());
+  rectangle.places = torch::tensor(at::ArrayRef<int64_t>(places), index).to(like.device());
+  rectangle.bias = torch::tensor(at::ArrayRef<float>(bias))
+                       .to(like.device())
+                       .view({segments, 1, 1, rectangle.longest});
+  return rectangle;
+}
+
+// [..., length, dim] -> the same rotated by position.
+Tensor Rotate(const Tensor& x, const RopeTables& rope) {
+  const int64_t length = x.size(-2);
+  const int64_t half = x.size(-1) / 2;
+  const Tensor cosine = rope.cosine.narrow(0, 0, length).to(x.options());
+  const Tensor sine = rope.sine.narrow(0, 0, length).to(x.options());
+  const Tensor first = x.narrow(-1, 0, half);
+  const Tensor second = x.narrow(-1, half, half);
+  return torch::cat({first * cosine - second * sine, second * cosine + first * sine}, -1);
 }
 
 }  // namespace
@@ -57,36 +92,39 @@ Tensor Rotate(const Tensor& rows, const RopeTables& rope) {
 Tensor Attention(const Tensor& q, const Tensor& k, const Tensor& v, const AttentionSpec& spec) {
   const at::ScalarType type = q.scalar_type();
   const at::ScalarType wide = type == at::kBFloat16 ? at::kFloat : type;
-  const int64_t group = spec.heads / spec.kv_heads;
-  std::vector<Tensor> parts;
-  for (size_t s = 0; s + 1 < spec.q_offsets.size(); ++s) {
-    const int64_t q_count = spec.q_offsets[s + 1] - spec.q_offsets[s];
-    const int64_t k_count = spec.k_offsets[s + 1] - spec.k_offsets[s];
-    const auto rows = [&](const Tensor& t, int64_t begin, int64_t count, int64_t heads) {
-      return t.narrow(0, begin, count).reshape({count, heads, spec.head_dim}).to(wide);
-    };
-    Tensor qs = rows(q, spec.q_offsets[s], q_count, spec.heads);
-    Tensor ks = rows(k, spec.k_offsets[s], k_count, spec.kv_heads);
-    Tensor vs = rows(v, spec.k_offsets[s], k_count, spec.kv_heads);
-    if (spec.rope != nullptr) {
-      qs = Rotate(qs, *spec.rope);
-      ks = Rotate(ks, *spec.rope);
-    }
-    ks = ks.repeat_interleave(group, 1);
-    vs = vs.repeat_interleave(group, 1);
-    Tensor scores =
-        torch::matmul(qs.transpose(0, 1) / std::sqrt(double(spec.head_dim)), ks.permute({1, 2, 0}));
-    if (spec.causal) {
-      // A bias of a large negative number instead of masked_fill, which is slow on a CPU.
-      const Tensor ones = torch::ones({q_count, k_count}, scores.options());
-      scores = scores + torch::triu(ones, 1) * -1e30;
-    }
-    const Tensor out = torch::matmul(torch::softmax(scores, -1), vs.transpose(0, 1));
-    parts.push_back(out.transpose(0, 1).reshape({q_count, spec.heads * spec.head_dim}).to(type));
+  const int64_t segments = static_cast<int64_t>(spec.q_offsets.size()) - 1;
+  const Rectangle q_places = MakeRectangle(spec.q_offsets, q);
+  const Rectangle k_places = MakeRectangle(spec.k_offsets, q);
+  // [segments, heads, length, dim]
+  const auto arrange = [&](const Tensor& t, const Rectangle& places, int64_t heads) {
+    return t.index_select(0, places.rows)
+        .view({segments, places.longest, heads, spec.head_dim})
+        .transpose(1, 2);
+  };
+  Tensor qs = arrange(q, q_places, spec.heads);
+  Tensor ks = arrange(k, k_places, spec.kv_heads);
+  Tensor vs = arrange(v, k_places, spec.kv_heads);
+  if (spec.rope != nullptr) {
+    qs = Rotate(qs.to(wide), *spec.rope).to(type);
+    ks = Rotate(ks.to(wide), *spec.rope).to(type);
   }
+  const int64_t group = spec.heads / spec.kv_heads;
+  ks = ks.repeat_interleave(group, 1);
+  vs = vs.repeat_interleave(group, 1);
+  const double scale = 1.0 / std::sqrt(static_cast<double>(spec.head_dim));
+  Tensor scores = torch::matmul(qs * scale, ks.transpose(2, 3)).to(wide) + k_places.bias.to(wide);
+  if (spec.causal) {
+    // A bias instead of masked_fill, which is slow on a CPU.
+    const Tensor ones = torch::ones({q_places.longest, k_places.longest}, scores.options());
+    scores = scores + torch::triu(ones, 1) * -1e30;
+  }
+  const Tensor out = torch::matmul(torch::softmax(scores, -1).to(type), vs);
+  const Tensor rows = out.transpose(1, 2)
+                          .reshape({segments * q_places.longest, spec.heads * spec.head_dim})
+                          .index_select(0, q_places.places);
   const int64_t tail = q.size(0) - spec.q_offsets.back();
-  if (tail > 0) parts.push_back(torch::zeros({tail, spec.heads * spec.head_dim}, q.options()));
-  return torch::cat(parts, 0);
+  if (tail == 0) return rows;
+  return torch::cat({rows, torch::zeros({tail, rows.size(1)}, rows.options())}, 0);
 }
 
 }  // namespace mcv::trainer::composed

@@ -31,6 +31,14 @@ void FlattenPatch(const Picture& picture, int row, int col, float* out) {
 
 }  // namespace
 
+void StepBatch::MoveTo(const torch::Device& device) {
+  if (device.is_cpu()) return;
+  for (Tensor* t : {&pictures.patches, &pictures.position_ids, &text.ids, &text.feature_rows,
+                    &text.kept_rows, &targets, &patch_labels, &presence}) {
+    if (t->defined()) *t = t->to(device, /*non_blocking=*/true);
+  }
+}
+
 PictureBatch MakePictureBatch(const std::vector<const Picture*>& pictures, int table_side) {
   PictureBatch batch;
   batch.offsets.push_back(0);

@@ -16,6 +16,9 @@ struct StepBatch {
   Tensor patch_labels;  // [patch rows] int64, -1 where a patch has no label
   Tensor presence;      // [pictures, things] fp32, 1 where the picture shows the thing
   bool scenes = false;  // all samples are scenes: `presence` means something
+
+  // Moves every tensor.
+  void MoveTo(const torch::Device& device);
 };
 
 // Pixels become ((value / 255) - 0.5) / 0.5, a patch is flattened as (channel, row, column).

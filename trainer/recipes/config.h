@@ -64,6 +64,7 @@ struct TrainConfig {
   double presence_weight = 0.3;  // of the things-present loss
   // How.
   std::string precision = "bf16";  // or "fp32"
+  std::string device = "cpu";      // or "cuda", "cuda:1", ...
   int threads = 2;
   int log_every = 20;
   double checkpoint_minutes = 5.0;
@@ -118,6 +119,7 @@ struct TrainConfig {
     v("dense-weight", c.dense_weight, "weight of the dense loss in stage all");
     v("presence-weight", c.presence_weight, "weight of the things-present loss");
     v("precision", c.precision, "bf16 or fp32: type of matrix products");
+    v("device", c.device, "cpu or cuda: where arithmetic runs");
     v("threads", c.threads, "threads for arithmetic");
     v("log-every", c.log_every, "steps between log lines");
     v("checkpoint-minutes", c.checkpoint_minutes, "minutes between checkpoints");

@@ -28,6 +28,7 @@ constexpr int64_t kGrain = 1 << 15;
 
 // Sum of squares in a fixed order: chunks of kGrain, each in double.
 double SumOfSquares(const Tensor& tensor) {
+  if (!tensor.is_cpu()) return tensor.to(at::kDouble).square().sum().item<double>();
   const Tensor t = tensor.contiguous();
   const float* data = ConstData<float>(t);
   const int64_t count = t.numel();
@@ -125,6 +126,7 @@ Optimizer::StepReport Optimizer::Step(double rate) {
 }
 
 void Optimizer::StepAdamW(Slot& slot, double rate, double gradient_scale) {
+  if (!slot.parameter.is_cpu()) return StepAdamWOnDevice(slot, rate, gradient_scale);
   const Tensor gradient = slot.parameter.grad().contiguous();
   float* p = MutableData<float>(slot.parameter);
   float* m = MutableData<float>(slot.m);
@@ -147,6 +149,16 @@ void Optimizer::StepAdamW(Slot& slot, double rate, double gradient_scale) {
       p[i] = p[i] * shrink - step * m[i] / (std::sqrt(v[i]) * root + epsilon);
     }
   });
+}
+
+void Optimizer::StepAdamWOnDevice(Slot& slot, double rate, double gradient_scale) {
+  const Tensor gradient = slot.parameter.grad() * gradient_scale;
+  slot.m.lerp_(gradient, 1.0 - options_.beta1);
+  slot.v.mul_(options_.beta2).addcmul_(gradient, gradient, 1.0 - options_.beta2);
+  const double correction1 = 1.0 - std::pow(options_.beta1, static_cast<double>(steps_));
+  const double correction2 = 1.0 - std::pow(options_.beta2, static_cast<double>(steps_));
+  const Tensor divisor = (slot.v / correction2).sqrt_().add_(options_.epsilon);
+  slot.parameter.mul_(1.0 - rate * slot.decay).addcdiv_(slot.m, divisor, -rate / correction1);
 }
 
 void Optimizer::StepMuon(const std::vector<Slot*>& slots, double rate, double gradient_scale) {

@@ -65,6 +65,8 @@ class Optimizer {
     double decay = 0.0;
   };
   void StepAdamW(Slot& slot, double rate, double gradient_scale);
+  // The same with libtorch's operations, for parameters that are not in main memory.
+  void StepAdamWOnDevice(Slot& slot, double rate, double gradient_scale);
   void StepMuon(const std::vector<Slot*>& slots, double rate, double gradient_scale);
 
   OptimizerOptions options_;

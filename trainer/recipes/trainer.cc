@@ -77,6 +77,8 @@ Status Trainer::MakeTokenizer() {
 }
 
 void Trainer::MakeOptimizer() {
+  // Before the optimiser takes its handles; from here on the weights live where they are trained.
+  model_->to(torch::Device(config_.device));
   std::vector<NamedTensor> trained;
   for (auto& [name, tensor] : model_->Parameters()) {
     tensor.set_requires_grad(stage_.Trains(name));
@@ -251,7 +253,9 @@ Status Trainer::Run(const std::atomic<bool>& stop) {
     const Batch drawn = NextBatch();
     sums_.waited += Now() - before;
     const NanoTokenizer* tokenizer = stage_.answer_loss ? tokenizer_.get() : nullptr;
-    Step(MakeStepBatch(drawn.samples, model_config_, tokenizer, things));
+    StepBatch batch = MakeStepBatch(drawn.samples, model_config_, tokenizer, things);
+    batch.MoveTo(torch::Device(config_.device));
+    Step(batch);
     if (skipped_in_a_row_ >= kMostSkipped) {
       return Internal("the gradient was not finite for " + std::to_string(kMostSkipped) +
                       " steps in a row; lower --lr or go on from an earlier checkpoint");

@@ -1,0 +1,25 @@
+// A trained model in the forms that others read: the published HF folder, and the GGUF pair.
+#pragma once
+
+#include <string>
+
+#include "base/status.h"
+#include "spec/config.h"
+#include "spec/export_gguf.h"
+#include "trainer/checkpoint/weights.h"
+
+namespace mcv::trainer {
+
+struct ExportSource {
+  ModelConfig config;
+  NamedTensors parameters;    // published names; must live until the call returns
+  std::string tokenizer_dir;  // tokenizer.json and tokenizer_config.json
+};
+
+// config.json, preprocessor_config.json, model.safetensors in `type`, the tokenizer's files.
+Status ExportHfFolder(const ExportSource& source, DType type, const std::string& folder);
+
+// <folder>/llm-<mix>.gguf and <folder>/mmproj-<mix>.gguf.
+Status ExportGgufPair(const ExportSource& source, QuantMix mix, const std::string& folder);
+
+}  // namespace mcv::trainer

@@ -1,0 +1,165 @@
+#include "trainer/recipes/score.h"
+
+#include <algorithm>
+#include <cctype>
+#include <cstdio>
+
+#include "trainer/data/alphabet.h"
+
+namespace mcv::trainer {
+namespace {
+
+constexpr int kBatch = 50;
+constexpr size_t kMostExamples = 60;
+
+std::string Trim(std::string text) {
+  while (!text.empty() && (text.back() == ' ' || text.back() == '.' || text.back() == '\n')) {
+    text.pop_back();
+  }
+  const size_t first = text.find_first_not_of(" \n");
+  return first == std::string::npos ? "" : text.substr(first);
+}
+
+std::string Lower(std::string text) {
+  for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return text;
+}
+
+double Percent(int64_t part, int64_t whole) {
+  return whole == 0 ? 0.0 : 100.0 * static_cast<double>(part) / static_cast<double>(whole);
+}
+
+void Count(bool right, TypeScore& score) {
+  score.asked += 1;
+  score.right += right ? 1 : 0;
+}
+
+void CountTurn(const Turn& turn, const std::string& answer, ScoreTable& table) {
+  const bool right = SameAnswer(turn.type, answer, turn.answer);
+  TypeScore& score = table.types[static_cast<size_t>(turn.type)];
+  Count(right, score);
+  if (turn.type == QuestionType::kRead) {
+    const int64_t length = static_cast<int64_t>(CodePoints(turn.answer).size());
+    score.characters += length;
+    score.right_characters +=
+        std::max<int64_t>(0, length - EditDistance(Trim(answer), Trim(turn.answer)));
+  }
+  if (turn.type == QuestionType::kYesNo) {
+    Count(right, turn.answer == "Yes" ? table.yes_truths : table.no_truths);
+  }
+  if (!right && table.examples.size() < kMostExamples) {
+    table.examples.push_back({turn.question, turn.answer, answer});
+  }
+}
+
+void ScoreKind(DataGenerator& generator, const ScoreOptions& options, SampleKind kind, int count,
+               const Answerer& answerer, ScoreTable& table) {
+  // Groups are counted until enough of the wanted kind were seen, so grids vary as in training.
+  const uint64_t group_size = static_cast<uint64_t>(generator.config().group_size);
+  uint64_t index = options.first_index;
+  while (count > 0) {
+    GroupPlan plan = PlanGroup(generator.config(), options.split, index / group_size);
+    if (plan.kind != kind) {
+      index = (index / group_size + 1) * group_size;
+      continue;
+    }
+    std::vector<Sample> samples;
+    for (int i = 0; i < std::min(kBatch, count); ++i) {
+      samples.push_back(generator.Make(options.split, index++));
+      if (index % group_size == 0) break;
+    }
+    count -= static_cast<int>(samples.size());
+    const std::vector<std::string> answers = answerer(samples);
+    size_t next = 0;
+    for (const Sample& sample : samples) {
+      for (const Turn& turn : sample.turns) CountTurn(turn, answers[next++], table);
+    }
+  }
+}
+
+}  // namespace
+
+ScoreTable Score(DataGenerator& generator, const ScoreOptions& options, const Answerer& answerer) {
+  ScoreTable table;
+  ScoreKind(generator, options, SampleKind::kScene, options.scenes, answerer, table);
+  ScoreKind(generator, options, SampleKind::kWord, options.words, answerer, table);
+  return table;
+}
+
+bool SameAnswer(QuestionType type, const std::string& answer, const std::string& truth) {
+  const std::string a = Trim(answer);
+  const std::string b = Trim(truth);
+  return type == QuestionType::kRead ? a == b : Lower(a) == Lower(b);
+}
+
+int64_t EditDistance(const std::string& a, const std::string& b) {
+  const std::vector<char32_t> x = CodePoints(a);
+  const std::vector<char32_t> y = CodePoints(b);
+  std::vector<int64_t> row(y.size() + 1);
+  for (size_t j = 0; j <= y.size(); ++j) row[j] = static_cast<int64_t>(j);
+  for (size_t i = 1; i <= x.size(); ++i) {
+    int64_t diagonal = row[0];
+    row[0] = static_cast<int64_t>(i);
+    for (size_t j = 1; j <= y.size(); ++j) {
+      const int64_t substitute = diagonal + (x[i - 1] == y[j - 1] ? 0 : 1);
+      diagonal = row[j];
+      row[j] = std::min({substitute, row[j] + 1, row[j - 1] + 1});
+    }
+  }
+  return row[y.size()];
+}
+
+const char* QuestionTypeName(QuestionType type) {
+  switch (type) {
+    case QuestionType::kName:
+      return "naming";
+    case QuestionType::kCount:
+      return "counting";
+    case QuestionType::kColour:
+      return "colours";
+    case QuestionType::kPosition:
+      return "positions";
+    case QuestionType::kRelation:
+      return "relations";
+    case QuestionType::kYesNo:
+      return "yes/no";
+    case QuestionType::kRead:
+      return "reading";
+    case QuestionType::kDescribe:
+      return "describing";
+    case QuestionType::kNumTypes:
+      break;
+  }
+  return "?";
+}
+
+std::string FormatScores(const ScoreTable& table) {
+  std::string text;
+  char line[160];
+  std::snprintf(line, sizeof(line), "%-22s %8s %9s %9s\n", "question", "asked", "right",
+                "guessing");
+  text += line;
+  const auto row = [&](const char* name, int64_t asked, double right, double guessing) {
+    if (asked == 0) return;
+    std::snprintf(line, sizeof(line), "%-22s %8lld %8.1f%% %8.1f%%\n", name,
+                  static_cast<long long>(asked), right, guessing);
+    text += line;
+  };
+  for (size_t i = 0; i < table.types.size(); ++i) {
+    const auto type = static_cast<QuestionType>(i);
+    const TypeScore& score = table.types[i];
+    row(QuestionTypeName(type), score.asked, Percent(score.right, score.asked),
+        100.0 * GuessingLevel(type));
+    if (type == QuestionType::kRead) {
+      row("reading, characters", score.characters,
+          Percent(score.right_characters, score.characters), 0.0);
+    }
+  }
+  row("  truth is yes", table.yes_truths.asked,
+      Percent(table.yes_truths.right, table.yes_truths.asked), 50.0);
+  row("  truth is no", table.no_truths.asked, Percent(table.no_truths.right, table.no_truths.asked),
+      50.0);
+  return text;
+}
+
+}  // namespace mcv::trainer

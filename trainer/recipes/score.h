@@ -1,0 +1,61 @@
+// Exact accuracies per question type on pictures never trained on.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+#include "trainer/data/generator.h"
+
+namespace mcv::trainer {
+
+struct TypeScore {
+  int64_t asked = 0;
+  int64_t right = 0;
+  int64_t characters = 0;        // kRead only: characters of the truth ...
+  int64_t right_characters = 0;  // ... less those that editing the answer into it changes
+};
+
+struct ScoreOptions {
+  Split split = Split::kHeldOut;
+  double scene_difficulty = 0.5;
+  double word_difficulty = 0.0;
+  int scenes = 400;
+  int words = 100;
+  uint64_t first_index = 0;
+};
+
+struct WrongAnswer {
+  std::string question;
+  std::string truth;
+  std::string answer;
+};
+
+struct ScoreTable {
+  std::array<TypeScore, static_cast<size_t>(QuestionType::kNumTypes)> types;
+  TypeScore yes_truths;  // yes/no questions whose true answer is yes, and no
+  TypeScore no_truths;
+  std::vector<WrongAnswer> examples;  // a few of each kind, for people
+};
+
+// Called with a batch of samples; returns an answer for every turn of every sample, in order.
+using Answerer = std::function<std::vector<std::string>(const std::vector<Sample>&)>;
+
+ScoreTable Score(DataGenerator& generator, const ScoreOptions& options, const Answerer& answerer);
+
+// Equal after trimming spaces and a final full stop; letters' case does not matter except in
+// reading.
+bool SameAnswer(QuestionType type, const std::string& answer, const std::string& truth);
+
+// Insertions, deletions and substitutions of characters (code points) that turn a into b.
+int64_t EditDistance(const std::string& a, const std::string& b);
+
+const char* QuestionTypeName(QuestionType type);
+
+// A table for people, guessing levels beside each number.
+std::string FormatScores(const ScoreTable& table);
+
+}  // namespace mcv::trainer
