@@ -19,9 +19,10 @@ WeightView WeightView::Rows(int64_t begin, int64_t count) const {
 
 namespace {
 
-// Rows of a dot-product block: 32 rows of a 4096-wide Q4_K weight are 74 KB, some microseconds of
-// reading, which keeps the tail short and the shared counter cool.
-constexpr int64_t kDotRows = 32;
+// Rows of a block. Few tokens: 32 rows of a 4096-wide Q4_K weight are 74 KB, some microseconds of
+// reading, which keeps the tail short and the shared counter cool. Many tokens: a strip
+// of tokens comes from the third-level cache and is used for every panel of the block.
+constexpr int64_t kBlockRows = 32;
 // Tokens of a block: the sums of 32 rows x 1,080 tokens take 138 KB. A multiple of every target's
 // strip; the 1,024 patches of a view and the 256 tokens of a prompt stay in one block, so that a
 // panel is unpacked once for them.
@@ -101,7 +102,8 @@ class MatMulPlan {
     if (side.panel != nullptr && x_.rows > side.dot->max_tokens) {
       side.dot = nullptr;
       const int64_t k = std::min(x_.cols, side.panel->k_block);
-      panel_bytes_ = std::max(panel_bytes_, side.panel->panel_bytes(k));
+      const int64_t panels = RowStep(side) / side.panel->panel_rows;
+      panel_bytes_ = std::max(panel_bytes_, panels * PanelBytes(*side.panel, k));
     } else {
       side.panel = nullptr;
     }
@@ -133,7 +135,8 @@ class MatMulPlan {
   }
 
   int64_t RowStep(const Side& side) const {
-    return side.panel != nullptr ? side.panel->panel_rows : kDotRows;
+    const int64_t step = side.panel != nullptr ? side.panel->panel_rows : 1;
+    return std::max<int64_t>(1, kBlockRows / step) * step;
   }
 
   void Pack(const Packing& packing) {
@@ -201,40 +204,50 @@ class MatMulPlan {
   void Multiply(const Side& side, const Block& block, std::byte* panel, float* sums) const {
     const std::byte* weights = side.weight.data + block.row * side.row_bytes;
     const std::byte* packed = base_ + side.packed_offset;
-    if (side.panel != nullptr) {
-      for (int64_t r = 0; r < block.rows; r += side.panel->panel_rows) {
-        const int64_t rows = std::min(side.panel->panel_rows, block.rows - r);
-        MultiplyPanel(side, weights + r * side.row_bytes,
-                      {block.row + r, rows, block.token, block.tokens}, panel, sums + r);
-      }
-      return;
-    }
+    if (side.panel != nullptr) return MultiplyPanels(side, block, panel, sums);
     const int64_t token_bytes = ScratchPlan::RoundUp(side.dot->packed_bytes(x_.cols));
     side.dot->rows({side.weight.type, weights, side.row_bytes, block.rows,
                     packed + block.token * token_bytes, token_bytes, block.tokens, x_.cols, sums,
                     row_step_});
   }
 
-  void MultiplyPanel(const Side& side, const std::byte* weights, const Block& block,
-                     std::byte* panel, float* sums) const {
+  void MultiplyPanels(const Side& side, const Block& block, std::byte* panels, float* sums) const {
     const PanelKernel& kernel = *side.panel;
     const int64_t strips = CeilDiv(x_.rows, kernel.strip_tokens);
     const std::byte* packed = base_ + side.packed_offset;
     for (int64_t k = 0; k < x_.cols; k += kernel.k_block) {
       const int64_t count = std::min(kernel.k_block, x_.cols - k);
       const int64_t strip_bytes = ScratchPlan::RoundUp(kernel.strip_bytes(count));
-      const auto k_offset =
-          static_cast<int64_t>(*RowBytes(side.weight.type, static_cast<uint64_t>(k)));
-      kernel.pack_rows(side.weight.type, weights + k_offset, side.row_bytes, block.rows, count,
-                       panel);
+      const int64_t panel_bytes = PanelBytes(kernel, count);
+      PackPanels(side, block, k, count, panels);
       for (int64_t t = 0; t < block.tokens; t += kernel.strip_tokens) {
         const int64_t strip = (block.token + t) / kernel.strip_tokens;
-        kernel.tile({panel, packed + strip * strip_bytes, block.rows,
-                     std::min(kernel.strip_tokens, block.tokens - t), count, sums + t * row_step_,
-                     row_step_, /*accumulate=*/k > 0});
+        const int64_t tokens = std::min(kernel.strip_tokens, block.tokens - t);
+        for (int64_t r = 0; r < block.rows; r += kernel.panel_rows) {
+          kernel.tile({panels + r / kernel.panel_rows * panel_bytes, packed + strip * strip_bytes,
+                       std::min(kernel.panel_rows, block.rows - r), tokens, count,
+                       sums + t * row_step_ + r, row_step_, /*accumulate=*/k > 0});
+        }
       }
       packed += strips * strip_bytes;
     }
+  }
+
+  void PackPanels(const Side& side, const Block& block, int64_t k, int64_t count,
+                  std::byte* panels) const {
+    const PanelKernel& kernel = *side.panel;
+    const auto k_offset =
+        static_cast<int64_t>(*RowBytes(side.weight.type, static_cast<uint64_t>(k)));
+    const std::byte* weights = side.weight.data + block.row * side.row_bytes + k_offset;
+    for (int64_t r = 0; r < block.rows; r += kernel.panel_rows) {
+      kernel.pack_rows(side.weight.type, weights + r * side.row_bytes, side.row_bytes,
+                       std::min(kernel.panel_rows, block.rows - r), count,
+                       panels + r / kernel.panel_rows * PanelBytes(kernel, count));
+    }
+  }
+
+  static int64_t PanelBytes(const PanelKernel& kernel, int64_t k) {
+    return ScratchPlan::RoundUp(kernel.panel_bytes(k));
   }
 
   ConstMatView x_;
