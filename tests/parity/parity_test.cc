@@ -60,7 +60,7 @@ class Damaged : public ::testing::Test {
   std::vector<std::string> FailedStages() {
     const Report report = Replay(root_.string());
     std::vector<std::string> stages;
-    for (const Row& row : report.rows()) {
+    for (const ReportRow& row : report.rows()) {
       if (row.failures == 0) continue;
       stages.push_back(row.stage);
       if (detail_.empty()) detail_ = row.detail;
@@ -80,7 +80,7 @@ TEST(ParityTest, CommittedGoldensHold) {
   EXPECT_TRUE(report.ok()) << report.Table();
   EXPECT_GT(report.checks(), 3000);
   std::set<std::string> stages;
-  for (const Row& row : report.rows()) stages.insert(row.stage);
+  for (const ReportRow& row : report.rows()) stages.insert(row.stage);
   for (const char* stage : {"slicing", "pixels", "position_ids", "patch0", "prompt", "token_ids",
                             "image_spans", "vit_embedding", "vit_layer1", "vit", "resampler",
                             "resampler_overview", "llm_last_position_states", "prefill_logits",

@@ -23,11 +23,11 @@ std::string Number(double value) {
 
 }  // namespace
 
-Row& Report::FindRow(const Check& check) {
-  for (Row& row : rows_) {
+ReportRow& Report::FindRow(const Check& check) {
+  for (ReportRow& row : rows_) {
     if (row.run == check.run && row.source == check.source && row.stage == check.stage) return row;
   }
-  Row& row = rows_.emplace_back();
+  ReportRow& row = rows_.emplace_back();
   row.run = check.run;
   row.source = check.source;
   row.stage = check.stage;
@@ -35,7 +35,7 @@ Row& Report::FindRow(const Check& check) {
 }
 
 void Report::Add(const Check& check) {
-  Row& row = FindRow(check);
+  ReportRow& row = FindRow(check);
   // Not-a-number fails: it is not within any tolerance.
   const bool holds = check.difference <= check.tolerance;
   if (row.checks == 0 || !(check.difference - check.tolerance <= row.worst - row.tolerance)) {
@@ -52,7 +52,7 @@ void Report::Add(const Check& check) {
 }
 
 void Report::Broken(const std::string& run, const std::string& source, const std::string& what) {
-  Row& row = rows_.emplace_back();
+  ReportRow& row = rows_.emplace_back();
   row.run = run;
   row.source = source;
   row.stage = "files";
@@ -68,7 +68,7 @@ void Report::Note(const std::string& text) {
 
 std::string Report::Table() const {
   size_t run_width = 3, source_width = 5, stage_width = 5;
-  for (const Row& row : rows_) {
+  for (const ReportRow& row : rows_) {
     run_width = std::max(run_width, row.run.size());
     source_width = std::max(source_width, row.source.size());
     stage_width = std::max(stage_width, row.stage.size());
@@ -83,7 +83,7 @@ std::string Report::Table() const {
   };
   std::string text =
       line("run", "files", "stage", "checks", "largest", "tolerance", "", "worst case");
-  for (const Row& row : rows_) {
+  for (const ReportRow& row : rows_) {
     text += line(row.run, row.source, row.stage, std::to_string(row.checks), Number(row.worst),
                  Number(row.tolerance), row.failures == 0 ? "ok" : "FAIL",
                  row.failures == 0 ? row.worst_where : row.detail);
@@ -96,7 +96,7 @@ std::string Report::Table() const {
 
 std::string Report::Json() const {
   nlohmann::json rows = nlohmann::json::array();
-  for (const Row& row : rows_) {
+  for (const ReportRow& row : rows_) {
     nlohmann::json largest = nullptr;  // JSON has no infinity: null says "cannot be compared"
     if (std::isfinite(row.worst)) largest = row.worst;
     rows.push_back({{"run", row.run},

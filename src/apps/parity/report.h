@@ -18,7 +18,7 @@ struct Check {
   std::string detail;  // what exactly was unequal; shown when the check fails
 };
 
-struct Row {
+struct ReportRow {
   std::string run, source, stage;
   int64_t checks = 0;
   int64_t failures = 0;
@@ -40,16 +40,16 @@ class Report {
   int64_t failures() const { return failures_; }
   // Everything that was compared held, and something was compared.
   bool ok() const { return failures_ == 0 && checks_ > 0; }
-  const std::vector<Row>& rows() const { return rows_; }
+  const std::vector<ReportRow>& rows() const { return rows_; }
   const std::vector<std::string>& notes() const { return notes_; }
 
   std::string Table() const;
   std::string Json() const;
 
  private:
-  Row& FindRow(const Check& check);
+  ReportRow& FindRow(const Check& check);
 
-  std::vector<Row> rows_;
+  std::vector<ReportRow> rows_;
   std::vector<std::string> notes_;
   int64_t checks_ = 0;
   int64_t failures_ = 0;
