@@ -19,7 +19,7 @@ namespace {
 
 constexpr int64_t kMaxKeyBlock = 512;
 // Query rows (tokens x heads of the group) that share one packing of keys and values.
-constexpr int64_t kQueryRows = 256;
+constexpr int64_t kQueryRows = 512;
 constexpr int64_t kFewTokens = 2;
 
 int64_t SeenKeys(const AttentionArgs& args, int64_t t) {
@@ -65,8 +65,8 @@ class AttentionBlock {
   AttentionBlock(const AttentionArgs& args, const PanelKernel& kernel, const KernelTable& table)
       : args_(args), kernel_(kernel), table_(table), group_(args.heads / args.kv_heads) {
     const int64_t strip = kernel.strip_tokens;
-    block_tokens_ = std::max<int64_t>(1, kQueryRows / group_ / strip) * strip;
-    block_tokens_ = std::min(block_tokens_, CeilDiv(args.q.rows, strip) * strip);
+    const int64_t blocks = CeilDiv(args.q.rows * group_, kQueryRows);
+    block_tokens_ = CeilDiv(CeilDiv(args.q.rows, blocks), strip) * strip;
     key_block_ = std::min(kMaxKeyBlock, kernel.k_block);
     key_panels_ = key_block_ / kernel.panel_rows;
     value_panels_ = CeilDiv(args.head_dim, kernel.panel_rows);

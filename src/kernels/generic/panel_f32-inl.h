@@ -68,7 +68,7 @@ void F32PackColumns(DType type, const std::byte* rows, int64_t row_bytes, int64_
 void F32PackTokens(const float* x, int64_t stride, int64_t tokens, int64_t k, std::byte* strip) {
   constexpr int64_t kRows = (kStrip + kLanes - 1) / kLanes * kLanes;
   alignas(64) float buffer[kRows][kChunk];
-  __builtin_memset(buffer, 0, sizeof buffer);
+  __builtin_memset(buffer[tokens], 0, static_cast<size_t>(kRows - tokens) * sizeof buffer[0]);
   auto* out = reinterpret_cast<uint32_t*>(strip);
   for (int64_t i = 0; i < k; i += kChunk) {
     const int64_t n = k - i < kChunk ? k - i : kChunk;

@@ -180,7 +180,10 @@ float SoftmaxStep(float* s, int64_t n, float scale, float* max, float* sum) {
     total = Add(total, p);
   }
   // Nothing came before the first step: its maximum is -infinity and its sums are zero.
-  const float rescale = __builtin_isinf(*max) ? 0.0f : __builtin_expf(scale * (*max - new_max));
+  float rescale = 1.0f;
+  if (new_max != *max) {
+    rescale = __builtin_isinf(*max) ? 0.0f : __builtin_expf(scale * (*max - new_max));
+  }
   *sum = *sum * rescale + SumLanes(total);
   *max = new_max;
   return rescale;

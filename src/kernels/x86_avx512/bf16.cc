@@ -108,7 +108,7 @@ void PackColumns(DType type, const std::byte* rows, int64_t row_bytes, int64_t c
 
 void PackTokens(const float* x, int64_t stride, int64_t tokens, int64_t k, std::byte* strip) {
   alignas(64) uint32_t buffer[kLanes][kChunkWords];
-  __builtin_memset(buffer, 0, sizeof buffer);
+  std::memset(buffer[tokens], 0, static_cast<size_t>(kLanes - tokens) * sizeof buffer[0]);
   auto* out = reinterpret_cast<uint32_t*>(strip);
   for (int64_t i = 0; i < k; i += kChunk) {
     const int64_t n = k - i < kChunk ? k - i : kChunk;

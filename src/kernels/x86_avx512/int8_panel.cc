@@ -245,7 +245,7 @@ void PackRows(DType type, const std::byte* rows, int64_t row_bytes, int64_t coun
 
 void PackTokens(const float* x, int64_t stride, int64_t tokens, int64_t k, std::byte* strip) {
   alignas(64) int8_t buffer[kLanes][kSuperBlock];
-  std::memset(buffer, 0, sizeof buffer);
+  std::memset(buffer[tokens], 0, static_cast<size_t>(kLanes - tokens) * sizeof buffer[0]);
   auto* out = reinterpret_cast<StripBlock*>(strip);
   for (int64_t i = 0; i < k; i += kSuperBlock, ++out) {
     const int64_t n = k - i < kSuperBlock ? k - i : kSuperBlock;
