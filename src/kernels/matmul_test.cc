@@ -2,6 +2,7 @@
 #include <cstring>
 
 #include "kernels/kernel_test_support.h"
+#include "kernels/table.h"
 
 namespace mcv {
 namespace {
@@ -123,7 +124,8 @@ TEST_P(MatMulTest, FewTokensAreExactOnTheInt8Grid) {
   const int64_t n = 9, k = 1024;
   for (DType type : kTypes) {
     const TestWeight weight = MakeWeight(type, n, k, 21);
-    for (int64_t t : {1, 2, 3, 4, 6}) {
+    for (int64_t t : {1, 2, 3, 4, 6, 8}) {
+      if (t > ctx.table->dot(type, ctx.numerics)->max_tokens) continue;  // panels round the weights
       RandomStream random(static_cast<uint64_t>(t));
       std::vector<float> x(static_cast<size_t>(t * k));
       for (size_t i = 0; i < x.size(); ++i) {

@@ -104,7 +104,7 @@ void FloatDotRows(const DotKernel::Args& args) {
 }
 
 constexpr DotKernel kFloatDot = {
-    .max_tokens = 6,
+    .max_tokens = 3,
     .packed_bytes = FloatTokenBytes,
     .pack_token = CopyToken,
     .rows = FloatDotRows,

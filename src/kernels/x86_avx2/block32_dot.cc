@@ -160,7 +160,7 @@ void DotRows(const DotKernel::Args& args) {
 
 template <DType kType>
 constexpr DotKernel kKernel = {
-    .max_tokens = 6,
+    .max_tokens = 8,
     .packed_bytes = Token32Bytes,
     .pack_token = QuantizeToken32,
     .rows = DotRows<kType>,

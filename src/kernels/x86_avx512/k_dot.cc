@@ -272,7 +272,8 @@ MCV_REGION_END
 namespace mcv::x86_avx512 {
 
 const DotKernel* KDot(DType type) {
-  static constexpr int64_t kMaxTokens = 8;
+  // Three passes over rows in cache cost what one unpacking into a panel does.
+  static constexpr int64_t kMaxTokens = 12;
   static constexpr DotKernel q4 = {kMaxTokens, TokenBytes, QuantizeToken<BlockOrder::kNibblePairs>,
                                    DotRows<DType::kQ4_K>};
   static constexpr DotKernel q5 = {kMaxTokens, TokenBytes, QuantizeToken<BlockOrder::kNibblePairs>,
