@@ -216,8 +216,13 @@ void AttendHeads(const AttendArgs& args, int64_t first) {
       MCV_UNROLL
       for (int r = 0; r < kRows; ++r) dot[r] = Fma(LoadN(q + r * d + i, count), k, dot[r]);
     }
-    MCV_UNROLL
-    for (int r = 0; r < kRows; ++r) scores[r * args.num_keys + s] = SumLanes(dot[r]);
+    if constexpr (kRows == 4) {
+      float sums[4];
+      SumLanes4(dot, sums);
+      for (int r = 0; r < kRows; ++r) scores[r * args.num_keys + s] = sums[r];
+    } else {
+      for (int r = 0; r < kRows; ++r) scores[r * args.num_keys + s] = SumLanes(dot[r]);
+    }
   }
   float inverse[kRows];
   for (int r = 0; r < kRows; ++r) {

@@ -67,6 +67,12 @@ MCV_INLINE float MaxLane(Vec v) {
   return _mm_cvtss_f32(_mm_max_ss(max, _mm_movehdup_ps(max)));
 }
 
+// The sums of four vectors, for a third of the steps of four SumLanes.
+MCV_INLINE void SumLanes4(const Vec (&v)[4], float* sums) {
+  const Vec all = _mm256_hadd_ps(_mm256_hadd_ps(v[0], v[1]), _mm256_hadd_ps(v[2], v[3]));
+  _mm_storeu_ps(sums, _mm_add_ps(_mm256_castps256_ps128(all), _mm256_extractf128_ps(all, 1)));
+}
+
 // Whole numbers of the int8 range as 8 bytes.
 MCV_INLINE void StoreInt8(int8_t* p, Vec v) {
   const __m256i words = _mm256_cvtps_epi32(v);
