@@ -143,7 +143,8 @@ float RefitSymmetricUnit(const float* x, const SymmetricBlock& block) {
   double xa = 0.0;
   double aa = 0.0;
   for (int i = 0; i < kSuperBlock; ++i) {
-    const double a = double{1} * block.scales[i / kSymmetricWidth] * block.q[i];
+    const int j = i / kSymmetricWidth;
+    const double a = double{1} * block.scales[j] * block.q[i];
     xa += x[i] * a;
     aa += a * a;
   }
@@ -284,8 +285,9 @@ float FillAffineBlock(const float* x, const AffinePair* wishes, AffineUnits unit
 AffineUnits RefitAffineUnits(const float* x, const AffineBlock& block, const AffineShape& shape) {
   double aa = 0.0, ab = 0.0, bb = 0.0, xa = 0.0, xb = 0.0;
   for (int i = 0; i < kSuperBlock; ++i) {
-    const double a = double{1} * block.scales[i / shape.width] * block.q[i];
-    const double b = -double{1} * block.mins[i / shape.width];
+    const int j = i / shape.width;
+    const double a = double{1} * block.scales[j] * block.q[i];
+    const double b = -double{1} * block.mins[j];
     aa += a * a;
     ab += a * b;
     bb += b * b;
