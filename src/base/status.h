@@ -114,17 +114,15 @@ class [[nodiscard]] Result {
     ::mcv::Status mcv_status_ = (expression);  \
     if (!mcv_status_.ok()) return mcv_status_; \
   } while (false)
-
+// NOLINTBEGIN(bugprone-macro-parentheses): a declaration cannot stand in parentheses.
 #define MCV_CONCAT_INNER_(a, b) a##b
 #define MCV_CONCAT_(a, b) MCV_CONCAT_INNER_(a, b)
 // MCV_ASSIGN_OR_RETURN(auto x, MakeX()): x is the value, or the function returns the status.
 #define MCV_ASSIGN_OR_RETURN(declaration, expression) \
   MCV_ASSIGN_OR_RETURN_(MCV_CONCAT_(mcv_result_, __LINE__), declaration, expression)
-// NOLINTBEGIN(bugprone-macro-parentheses): a declaration cannot stand in parentheses.
 #define MCV_ASSIGN_OR_RETURN_(result, declaration, expression) \
   auto result = (expression);                                  \
   if (!result.ok()) return result.status();                    \
   declaration = std::move(result).value()
 // NOLINTEND(bugprone-macro-parentheses)
-
 }  // namespace mcv
