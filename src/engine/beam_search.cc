@@ -22,7 +22,7 @@ struct Hypothesis {
 // The best `capacity` ended hypotheses.
 class HypothesisPool {
  public:
-  HypothesisPool(const SamplingOptions& options)
+  explicit HypothesisPool(const SamplingOptions& options)
       : capacity_(static_cast<size_t>(options.num_beams)),
         length_penalty_(options.length_penalty),
         early_stopping_(options.early_stopping) {}
