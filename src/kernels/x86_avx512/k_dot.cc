@@ -59,34 +59,58 @@ struct RowGroup {
 
 // --- Q4_K and Q5_K.
 
-template <bool kFiveBits, int kTokens>
-void NibbleRows(const RowGroup& group, const TokenBlock* const* tokens, int64_t blocks, float* out,
-                int64_t out_stride) {
-  constexpr int kBytes = NibbleBlock<kFiveBits>::kBytes;
-  // From header words [d dmin | a | b | c]: scales 0-3 = a & 63, scales 4-7 = (c & 15) | top two
-  // bits of a, minima 0-3 = b & 63, minima 4-7 = (c >> 4) | top two bits of b.
+MCV_INLINE __m128i LoadHeader(const std::byte* block) {
+  return _mm_loadu_si128(reinterpret_cast<const __m128i*>(block));
+}
+
+// 16 bytes that spread byte i and byte i + 1 to four 16-bit words each.
+MCV_INLINE __m128i SpreadPair(char i) {
+  const char j = static_cast<char>(i + 1);
+  return _mm_setr_epi8(i, -1, i, -1, i, -1, i, -1, j, -1, j, -1, j, -1, j, -1);
+}
+
+// Words of (scale i x 4, scale i + 1 x 4) in lanes 0 and 1, of the next two in lanes 2 and 3: where
+// packing puts the dots of those blocks.
+MCV_INLINE __m512i SpreadScales(char i) {
+  return _mm512_inserti64x4(_mm512_castsi256_si512(_mm256_broadcastsi128_si256(SpreadPair(i))),
+                            _mm256_broadcastsi128_si256(SpreadPair(static_cast<char>(i + 2))), 1);
+}
+
+// What the headers of four rows say.
+struct FourHeaders {
+  __m512i bytes;  // per 128-bit lane (row): eight scales, eight minima
+  Vec d;          // d and dmin of row 0, of row 1, ...
+};
+
+// Header words [d dmin | a | b | c]: scales 0-3 = a & 63, scales 4-7 = (c & 15) | top two bits of
+// a, minima 0-3 = b & 63, minima 4-7 = (c >> 4) | top two bits of b.
+MCV_INLINE FourHeaders UnpackHeaders(const std::byte* const (&at)[kRows]) {
+  __m512i headers = _mm512_castsi128_si512(LoadHeader(at[0]));
+  headers = _mm512_inserti32x4(headers, LoadHeader(at[1]), 1);
+  headers = _mm512_inserti32x4(headers, LoadHeader(at[2]), 2);
+  headers = _mm512_inserti32x4(headers, LoadHeader(at[3]), 3);
   const __m512i shift = _mm512_broadcast_i32x4(_mm_setr_epi32(0, 0, 0, 4));
   const __m512i low_mask =
       _mm512_broadcast_i32x4(_mm_setr_epi32(0x3f3f3f3f, 0x0f0f0f0f, 0x3f3f3f3f, 0x0f0f0f0f));
   const __m512i top_mask = _mm512_broadcast_i32x4(_mm_setr_epi32(0, 0x30303030, 0, 0x30303030));
-  // Words of (scale 0 x 4, scale 1 x 4) in lanes 0 and 1, (2, 3) in lanes 2 and 3; then 4 to 7.
-  const __m512i spread01 =
-      _mm512_inserti64x4(_mm512_castsi256_si512(_mm256_broadcastsi128_si256(_mm_setr_epi8(
-                             0, -1, 0, -1, 0, -1, 0, -1, 1, -1, 1, -1, 1, -1, 1, -1))),
-                         _mm256_broadcastsi128_si256(
-                             _mm_setr_epi8(2, -1, 2, -1, 2, -1, 2, -1, 3, -1, 3, -1, 3, -1, 3, -1)),
-                         1);
-  const __m512i spread23 =
-      _mm512_inserti64x4(_mm512_castsi256_si512(_mm256_broadcastsi128_si256(_mm_setr_epi8(
-                             4, -1, 4, -1, 4, -1, 4, -1, 5, -1, 5, -1, 5, -1, 5, -1))),
-                         _mm256_broadcastsi128_si256(
-                             _mm_setr_epi8(6, -1, 6, -1, 6, -1, 6, -1, 7, -1, 7, -1, 7, -1, 7, -1)),
-                         1);
+  // [a c b c] and [a a b b]: the parts that stay low, and those whose top bits move down.
+  const __m512i low = _mm512_srlv_epi32(_mm512_shuffle_epi32(headers, _MM_PERM_DCDB), shift);
+  const __m512i top = _mm512_srli_epi32(_mm512_shuffle_epi32(headers, _MM_PERM_CCBB), 2);
+  const __m512i first_words = _mm512_setr_epi32(0, 4, 8, 12, 0, 4, 8, 12, 0, 4, 8, 12, 0, 4, 8, 12);
+  const __m512i halves = _mm512_permutexvar_epi32(first_words, headers);
+  return {_mm512_ternarylogic_epi32(_mm512_and_si512(low, low_mask), top, top_mask, 0xf8),
+          _mm512_castps256_ps512(_mm256_cvtph_ps(_mm512_castsi512_si128(halves)))};
+}
+
+template <bool kFiveBits, int kTokens>
+void NibbleRows(const RowGroup& group, const TokenBlock* const* tokens, int64_t blocks, float* out,
+                int64_t out_stride) {
+  constexpr int kBytes = NibbleBlock<kFiveBits>::kBytes;
+  const __m512i spread01 = SpreadScales(0);
+  const __m512i spread23 = SpreadScales(4);
   const __m512i spread_minima = _mm512_broadcast_i32x4(
       _mm_setr_epi8(8, -1, 9, -1, 10, -1, 11, -1, 12, -1, 13, -1, 14, -1, 15, -1));
-  const __m512i first_words = _mm512_setr_epi32(0, 4, 8, 12, 0, 4, 8, 12, 0, 4, 8, 12, 0, 4, 8, 12);
   const __m512i minimum_of_lane = _mm512_setr_epi32(1, 1, 1, 1, 3, 3, 3, 3, 5, 5, 5, 5, 7, 7, 7, 7);
-
   Vec sums[kRows][kTokens];
   Vec minima[kTokens];
   MCV_UNROLL
@@ -97,31 +121,18 @@ void NibbleRows(const RowGroup& group, const TokenBlock* const* tokens, int64_t 
   }
   for (int64_t b = 0; b < blocks; ++b) {
     const std::byte* at[kRows];
-    __m128i header[kRows];
     MCV_UNROLL
     for (int r = 0; r < kRows; ++r) {
       at[r] = group.rows[r] + b * kBytes;
-      header[r] = _mm_loadu_si128(reinterpret_cast<const __m128i*>(at[r]));
       if (group.ahead != 0) Prefetch(at[r], group.ahead, kBytes);
     }
-    __m512i headers = _mm512_castsi128_si512(header[0]);
-    headers = _mm512_inserti32x4(headers, header[1], 1);
-    headers = _mm512_inserti32x4(headers, header[2], 2);
-    headers = _mm512_inserti32x4(headers, header[3], 3);
-    // [a c b c] and [a a b b]: the parts that stay low, and those whose top bits move down.
-    const __m512i low = _mm512_shuffle_epi32(headers, _MM_PERM_DCDB);
-    const __m512i top = _mm512_shuffle_epi32(headers, _MM_PERM_CCBB);
-    const __m512i scales =
-        _mm512_ternarylogic_epi32(_mm512_and_si512(_mm512_srlv_epi32(low, shift), low_mask),
-                                  _mm512_srli_epi32(top, 2), top_mask, 0xf8);
-    const __m512i halves = _mm512_permutexvar_epi32(first_words, headers);
-    const __m512 d = _mm512_castps256_ps512(_mm256_cvtph_ps(_mm512_castsi512_si128(halves)));
-    const __m512i minimum_words = _mm512_shuffle_epi8(scales, spread_minima);
+    const FourHeaders headers = UnpackHeaders(at);
+    const __m512i minimum_words = _mm512_shuffle_epi8(headers.bytes, spread_minima);
     Vec factors[kTokens];
     MCV_UNROLL
     for (int t = 0; t < kTokens; ++t) {
       const TokenBlock& token = tokens[t][b];
-      factors[t] = Mul(d, Set(token.scale));
+      factors[t] = Mul(headers.d, Set(token.scale));
       const __m512i token_sums =
           _mm512_broadcast_i32x4(_mm_load_si128(reinterpret_cast<const __m128i*>(token.sums32)));
       const Vec product = _mm512_cvtepi32_ps(_mm512_madd_epi16(minimum_words, token_sums));
@@ -133,7 +144,7 @@ void NibbleRows(const RowGroup& group, const TokenBlock* const* tokens, int64_t 
       UnpackNibbles<kFiveBits>(at[r], weights);
       const __m512i lane = _mm512_permutexvar_epi64(
           _mm512_setr_epi64(2 * r, 2 * r + 1, 2 * r, 2 * r + 1, 2 * r, 2 * r + 1, 2 * r, 2 * r + 1),
-          scales);
+          headers.bytes);
       const __m512i scales01 = _mm512_shuffle_epi8(lane, spread01);
       const __m512i scales23 = _mm512_shuffle_epi8(lane, spread23);
       MCV_UNROLL
