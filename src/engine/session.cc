@@ -1,9 +1,7 @@
 #include "engine/session.h"
 
 #include <algorithm>
-#include <array>
 #include <chrono>
-#include <new>
 #include <utility>
 
 #include "base/sha256.h"
@@ -98,49 +96,58 @@ Result<int> Session::AddImage(const Image& image, const AddImageOptions& options
 
 Status Session::EncodeViews(const Image& image, const AddImageOptions& options, Picture* picture) {
   const ModelConfig& config = *parts_.config;
-  const auto resize_start = Clock::now();
+  PictureStats& stats = picture->stats;
+  const auto start = Clock::now();
   picture->plan = PlanSlices(image.width, image.height, config.slicing);
   std::vector<View> views;
   {
     TraceScope scope(parts_.trace, Zone::kResize);
     views = MakeViews(image, picture->plan, config.slicing.patch, parts_.pool);
   }
-  picture->stats.resize_seconds = SecondsSince(resize_start);
-  std::vector<PatchGrid> grids;
-  for (const View& view : views) grids.push_back({view.patch_rows, view.patch_cols});
-  const std::vector<ViewPositions> positions = PositionIds(grids, config.vision);
-
-  PictureStats& stats = picture->stats;
+  stats.resize_seconds = SecondsSince(start);
   stats.views = static_cast<int>(views.size());
-  for (const PatchGrid& grid : grids) stats.patches += grid.num_patches();
-  const int64_t queries = parts_.encoder->rows_per_view();
-  const int64_t width = parts_.encoder->width();
-  stats.rows = queries * stats.views;
-  picture->rows.resize(static_cast<size_t>(stats.rows * width));
-  const MatView rows(picture->rows.data(), stats.rows, width);
+  for (const View& view : views) stats.patches += view.num_patches();
+  stats.rows = int64_t{parts_.encoder->rows_per_view()} * stats.views;
+  picture->rows.resize(static_cast<size_t>(stats.rows * parts_.encoder->width()));
 
   if (parts_.before_encoding) parts_.before_encoding();
   encoder_used_ = true;
+  const auto encode_start = Clock::now();
+  const Status status = RunEncoder(views, options, picture);
+  stats.encode_seconds = SecondsSince(encode_start);
+  return status;
+}
+
+Status Session::RunEncoder(const std::vector<View>& views, const AddImageOptions& options,
+                           Picture* picture) {
   const auto start = Clock::now();
+  std::vector<PatchGrid> grids;
+  for (const View& view : views) grids.push_back({view.patch_rows, view.patch_cols});
+  const std::vector<ViewPositions> positions = PositionIds(grids, parts_.config->vision);
+  const int64_t queries = parts_.encoder->rows_per_view();
+  const MatView rows(picture->rows.data(), picture->stats.rows, parts_.encoder->width());
   int64_t patches_done = 0;
-  for (size_t i = 0;; ++i) {
+  const auto tell = [&](size_t views_done) {
+    if (!options.on_progress) return;
     const double spent = SecondsSince(start);
-    if (options.on_progress) {
-      const double left =
-          patches_done > 0 ? spent * (stats.patches - patches_done) / patches_done : 0.0;
-      options.on_progress({static_cast<int>(i), stats.views, spent, left});
-    }
-    stats.encode_seconds = spent;
-    if (i == views.size()) return OkStatus();
+    const int64_t patches_left = picture->stats.patches - patches_done;
+    const double left = patches_done > 0 ? spent * patches_left / patches_done : 0.0;
+    options.on_progress({static_cast<int>(views_done), picture->stats.views, spent, left});
+  };
+
+  tell(0);
+  for (size_t i = 0; i < views.size(); ++i) {
     if (options.cancel != nullptr && options.cancel->load(std::memory_order_relaxed)) {
       return Cancelled("stopped after " + std::to_string(i) + " of " +
                        std::to_string(views.size()) + " views of the picture");
     }
+    const MatView out = rows.Rows(static_cast<int64_t>(i) * queries, queries);
     MCV_RETURN_IF_ERROR(
-        parts_.encoder->Encode(views[i], positions[i], {.cancel = options.cancel},
-                               rows.Rows(static_cast<int64_t>(i) * queries, queries)));
-    patches_done += grids[i].num_patches();
+        parts_.encoder->Encode(views[i], positions[i], {.cancel = options.cancel}, out));
+    patches_done += views[i].num_patches();
+    tell(i + 1);
   }
+  return OkStatus();
 }
 
 void Session::ReleaseEncoder() {

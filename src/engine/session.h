@@ -24,6 +24,7 @@
 #include "spec/config.h"
 #include "spec/prompt/chat.h"
 #include "spec/tokenizer/tokenizer.h"
+#include "spec/vision/views.h"
 
 namespace mcv {
 
@@ -136,6 +137,8 @@ class Session {
   Status CheckQuestion(const Question& question, const AskOptions& options) const;
   Result<Prompt> BuildPrompt(const Question& question) const;
   Status EncodeViews(const Image& image, const AddImageOptions& options, Picture* picture);
+  Status RunEncoder(const std::vector<View>& views, const AddImageOptions& options,
+                    Picture* picture);
   Status ReadPrompt(const Prompt& prompt, const AskOptions& options, const AskCallbacks& callbacks);
   Result<Answer> GenerateAnswer(const AskOptions& options, const AskCallbacks& callbacks,
                                 Generated* generated);
