@@ -385,7 +385,7 @@ struct AttentionFunction : Function<AttentionFunction> {
       });
     });
     ZeroRowsFrom(o, spec.q_offsets.back());
-    ctx->save_for_backward({q, k, v, o, lse, cosine, sine});
+    ctx->save_for_backward({q, k, v, lse, cosine, sine});
     ctx->saved_data["q_offsets"] = spec.q_offsets;
     ctx->saved_data["k_offsets"] = spec.k_offsets;
     ctx->saved_data["shape"] =
@@ -408,21 +408,14 @@ struct AttentionFunction : Function<AttentionFunction> {
     const Tensor dq = torch::empty({q.size(0), spec.heads * spec.head_dim}, q.options());
     const Tensor dk = torch::empty({k.size(0), spec.kv_heads * spec.head_dim}, q.options());
     const Tensor dv = torch::empty({k.size(0), spec.kv_heads * spec.head_dim}, q.options());
-    const AttentionShape shape = MakeShape(spec, q, k, v, saved[5], saved[6]);
+    const AttentionShape shape = MakeShape(spec, q, k, v, saved[4], saved[5]);
     const int64_t scratch =
         AttentionScratchFloats(Longest(spec.q_offsets), Longest(spec.k_offsets), spec.head_dim);
     WithType(q.scalar_type(), [&](auto* tag) {
       using T = MCV_TYPE_OF(tag);
-      const AttentionBackwardArgs<T> args{shape,
-                                          Read<T>(q),
-                                          Read<T>(k),
-                                          Read<T>(v),
-                                          Read<T>(saved[3]),
-                                          Read<T>(d_o),
-                                          Read<float>(saved[4]),
-                                          Write<T>(dq),
-                                          Write<T>(dk),
-                                          Write<T>(dv)};
+      const AttentionBackwardArgs<T> args{shape,        Read<T>(q),   Read<T>(k),
+                                          Read<T>(v),   Read<T>(d_o), Read<float>(saved[3]),
+                                          Write<T>(dq), Write<T>(dk), Write<T>(dv)};
       ForItems(shape.segments * shape.kv_heads, scratch,
                [&](int64_t first, int64_t last, float* s) {
                  Kernels<T>().attention_backward(args, first, last, s);

@@ -58,18 +58,11 @@ Status TrainUntilDone(const TrainConfig& config) {
 TEST(TrainerTest, ResumedRunEqualsUninterruptedRunBitForBit) {
   TrainConfig whole = ToyConfig("whole");
   ASSERT_TRUE(TrainUntilDone(whole).ok());
-  TrainConfig broken = ToyConfig("broken");
-  {
-    auto trainer = Trainer::Create(broken);
-    ASSERT_TRUE(trainer.ok()) << trainer.status().ToString();
-    std::atomic<bool> stop{false};
-    // A limit so small that the run ends after a step or more, with a checkpoint.
-    broken.max_minutes = 1e-9;
-  }
+  const TrainConfig broken = ToyConfig("broken");
   for (int part = 0; part < 20; ++part) {
     TrainConfig step = broken;
     step.resume = true;
-    step.max_minutes = 0.0005;
+    step.max_minutes = 0.0005;  // a step or a few, then a checkpoint
     auto trainer = Trainer::Create(step);
     ASSERT_TRUE(trainer.ok()) << trainer.status().ToString();
     const std::atomic<bool> stop{false};
@@ -120,8 +113,8 @@ TEST(TrainerTest, AnotherStageNeedsInitNotResume) {
   size_t i = 0;
   for (const auto& [name, tensor] : trainer.value()->model().Parameters()) {
     const bool same = torch::equal(before[i++].second, tensor);
-    if (name.rfind("vpm.", 0) == 0) EXPECT_TRUE(same) << name;
-    if (name == "llm.lm_head.weight") EXPECT_FALSE(same);
+    EXPECT_TRUE(same || name.rfind("vpm.", 0) != 0) << name;
+    EXPECT_FALSE(same && name == "llm.lm_head.weight");
   }
 }
 

@@ -52,7 +52,7 @@ struct AttentionForwardArgs {
   float* lse = nullptr;  // [query rows, heads]: log of the softmax denominator, kept for backward
 };
 
-// Gradients are contiguous: dq, o, d_o [rows, heads * head_dim], dk and dv [rows, kv_heads *
+// Gradients are contiguous: dq, d_o [rows, heads * head_dim], dk and dv [rows, kv_heads *
 // head_dim].
 template <class T>
 struct AttentionBackwardArgs {
@@ -60,7 +60,6 @@ struct AttentionBackwardArgs {
   const T* q = nullptr;
   const T* k = nullptr;
   const T* v = nullptr;
-  const T* o = nullptr;
   const T* d_o = nullptr;
   const float* lse = nullptr;
   T* dq = nullptr;
