@@ -1,0 +1,299 @@
+#include "bench/accuracy.h"
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstdio>
+#include <map>
+#include <mutex>
+#include <set>
+#include <thread>
+
+#include "base/thread_pool.h"
+#include "engine/session.h"
+#include "trainer/data/scoring.h"
+
+namespace mcv::bench {
+namespace {
+
+using trainer::DataConfig;
+using trainer::DataGenerator;
+using trainer::QuestionType;
+using trainer::Sample;
+
+constexpr int64_t kMostTokens = 64;
+// Fixed answers that are tried when the guessing level is sought: the commonest ones.
+constexpr size_t kMostGuesses = 200;
+
+// One kind of picture only; every sample draws its own shape.
+DataConfig ConfigOf(const AccuracyOptions& options, bool scenes) {
+  DataConfig config;
+  config.seed = options.seed;
+  config.group_size = 1;
+  config.scene_share = scenes ? 1.0 : 0.0;
+  config.word_share = scenes ? 0.0 : 1.0;
+  config.line_share = 0.0;
+  config.scene_difficulty = options.scene_difficulty;
+  config.word_difficulty = options.word_difficulty;
+  return config;
+}
+
+Status AskAboutSample(const Engine& engine, Sample sample, std::vector<AskedQuestion>* out) {
+  MCV_ASSIGN_OR_RETURN(const std::unique_ptr<Session> session, engine.NewSession());
+  MCV_ASSIGN_OR_RETURN(const int picture,
+                       session->AddImage({sample.picture.width, sample.picture.height,
+                                          std::move(sample.picture.rgb)}));
+  AskOptions options;
+  options.max_tokens = kMostTokens;
+  for (trainer::Turn& turn : sample.turns) {
+    session->Clear();
+    MCV_ASSIGN_OR_RETURN(Answer answer, session->Ask({turn.question, {picture}}, options));
+    out->push_back({std::move(turn), std::move(answer.text)});
+  }
+  return OkStatus();
+}
+
+// Workers take picture after picture; what they find lies by number, so that order does not depend
+// on them.
+class Examiner {
+ public:
+  Examiner(const Engine& engine, std::shared_ptr<const trainer::DataAssets> assets,
+           const AccuracyOptions& options)
+      : engine_(engine),
+        assets_(std::move(assets)),
+        options_(options),
+        total_(int64_t{options.scenes} + options.words),
+        found_(static_cast<size_t>(total_)) {}
+
+  Result<std::vector<AskedQuestion>> Run() {
+    const int wanted = options_.threads > 0 ? options_.threads : DefaultThreadCount();
+    std::vector<std::thread> workers;
+    for (int i = 0; i < wanted; ++i) workers.emplace_back([this] { Work(); });
+    while (options_.on_progress && finished_workers_ < wanted) {
+      options_.on_progress(done_, total_);
+      std::this_thread::sleep_for(std::chrono::milliseconds(250));
+    }
+    for (std::thread& worker : workers) worker.join();
+    MCV_RETURN_IF_ERROR(status_);
+    std::vector<AskedQuestion> all;
+    for (auto& questions : found_) {
+      std::move(questions.begin(), questions.end(), std::back_inserter(all));
+    }
+    return all;
+  }
+
+ private:
+  void Work() {
+    DataGenerator scenes(assets_, ConfigOf(options_, true));
+    DataGenerator words(assets_, ConfigOf(options_, false));
+    for (int64_t i; (i = next_++) < total_;) {
+      const bool scene = i < options_.scenes;
+      const uint64_t index = static_cast<uint64_t>(scene ? i : i - options_.scenes);
+      const Status status =
+          AskAboutSample(engine_, (scene ? scenes : words).Make(options_.split, index),
+                         &found_[static_cast<size_t>(i)]);
+      ++done_;
+      if (status.ok()) continue;
+      const std::lock_guard<std::mutex> lock(mutex_);
+      if (status_.ok()) status_ = status;
+      next_ = total_;  // nobody begins another picture
+    }
+    ++finished_workers_;
+  }
+
+  const Engine& engine_;
+  const std::shared_ptr<const trainer::DataAssets> assets_;
+  const AccuracyOptions& options_;
+  const int64_t total_;
+  std::vector<std::vector<AskedQuestion>> found_;
+  std::atomic<int64_t> next_ = 0;
+  std::atomic<int64_t> done_ = 0;
+  std::atomic<int> finished_workers_ = 0;
+  std::mutex mutex_;
+  Status status_ = OkStatus();
+};
+
+using Questions = std::vector<const AskedQuestion*>;
+
+struct Shares {
+  double exact = 0.0;
+  double partial = 0.0;
+};
+
+// Mean over the questions of what `answer_to` says.
+template <typename AnswerTo>
+Shares Score(const Questions& questions, AnswerTo answer_to) {
+  Shares sum;
+  for (const AskedQuestion* question : questions) {
+    const trainer::AnswerScore score = trainer::ScoreAnswer(question->turn, answer_to(*question));
+    sum.exact += score.exact ? 1.0 : 0.0;
+    sum.partial += score.partial;
+  }
+  const double count = static_cast<double>(questions.size());
+  return {sum.exact / count, sum.partial / count};
+}
+
+// The best that one answer to all of them would score, each share on its own.
+Shares BestGuess(const Questions& questions) {
+  std::map<std::string, int64_t> truths;
+  for (const AskedQuestion* question : questions) ++truths[question->turn.answer];
+  std::vector<std::pair<int64_t, std::string>> guesses;
+  for (const auto& [truth, count] : truths) guesses.emplace_back(-count, truth);
+  std::sort(guesses.begin(), guesses.end());
+  if (guesses.size() > kMostGuesses) guesses.resize(kMostGuesses);
+  Shares best;
+  for (const auto& guess : guesses) {
+    const Shares shares =
+        Score(questions, [&](const AskedQuestion&) { return std::string_view(guess.second); });
+    best.exact = std::max(best.exact, shares.exact);
+    best.partial = std::max(best.partial, shares.partial);
+  }
+  return best;
+}
+
+AccuracyRow MakeRow(const std::string& name, const Questions& questions, bool guess) {
+  AccuracyRow row;
+  row.name = name;
+  row.questions = static_cast<int64_t>(questions.size());
+  const Shares shares =
+      Score(questions, [](const AskedQuestion& q) { return std::string_view(q.answer); });
+  row.exact = shares.exact;
+  row.partial = shares.partial;
+  if (guess) {
+    const Shares best = BestGuess(questions);
+    row.exact_guess = best.exact;
+    row.partial_guess = best.partial;
+  }
+  return row;
+}
+
+// "A cat, two dogs and a red circle" -> the things without their numbers and plurals, roughly:
+// enough to say how many different ones were asked for.
+int64_t CountDifferentThings(const Questions& questions) {
+  std::set<std::string> things;
+  for (const AskedQuestion* question : questions) {
+    std::string list = question->turn.answer;
+    for (size_t at; (at = list.find(" and ")) != std::string::npos;) list.replace(at, 5, ", ");
+    list += ", ";
+    for (size_t begin = 0, end; (end = list.find(", ", begin)) != std::string::npos;
+         begin = end + 2) {
+      const std::string item = list.substr(begin, end - begin);
+      const size_t article = item.find(' ');
+      std::string first = item.substr(0, article);
+      std::transform(first.begin(), first.end(), first.begin(),
+                     [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+      // Plurals would count twice.
+      if (first == "a" || first == "an") things.insert(item.substr(article + 1));
+    }
+  }
+  return static_cast<int64_t>(things.size());
+}
+
+std::string Percent(double share) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.1f %%", 100.0 * share);
+  return text;
+}
+
+void AppendLine(const std::string& name, int64_t questions, double share, double guess,
+                std::string* text) {
+  char line[160];
+  std::snprintf(line, sizeof line, "| %-32s | %9lld | %8s | %8s |\n", name.c_str(),
+                static_cast<long long>(questions), Percent(share).c_str(), Percent(guess).c_str());
+  *text += line;
+}
+
+// What "partly right" counts in a row, or nothing where an answer is right or wrong.
+const char* PartName(const std::string& row) {
+  if (row == TypeName(QuestionType::kRead)) return "characters";
+  if (row == TypeName(QuestionType::kName) || row == TypeName(QuestionType::kDescribe)) {
+    return "things of the list";
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+const char* TypeName(QuestionType type) {
+  switch (type) {
+    case QuestionType::kName:
+      return "naming";
+    case QuestionType::kCount:
+      return "counting to five";
+    case QuestionType::kColour:
+      return "colours";
+    case QuestionType::kPosition:
+      return "positions";
+    case QuestionType::kYesNo:
+      return "yes/no";
+    case QuestionType::kRead:
+      return "reading, whole words";
+    case QuestionType::kDescribe:
+      return "describing";
+    case QuestionType::kRelation:
+      return "what is beside it";
+    case QuestionType::kNumTypes:
+      break;
+  }
+  return "";
+}
+
+Result<std::vector<AskedQuestion>> AskAll(const Engine& engine,
+                                          std::shared_ptr<const trainer::DataAssets> assets,
+                                          const AccuracyOptions& options) {
+  return Examiner(engine, std::move(assets), options).Run();
+}
+
+AccuracyReport Summarise(const std::vector<AskedQuestion>& questions) {
+  AccuracyReport report;
+  for (int type = 0; type < static_cast<int>(QuestionType::kNumTypes); ++type) {
+    Questions asked, yes, no;
+    for (const AskedQuestion& question : questions) {
+      if (static_cast<int>(question.turn.type) != type) continue;
+      asked.push_back(&question);
+      (question.turn.answer == "No" ? no : yes).push_back(&question);
+    }
+    if (asked.empty()) continue;
+    report.rows.push_back(MakeRow(TypeName(static_cast<QuestionType>(type)), asked, true));
+    if (type == static_cast<int>(QuestionType::kName)) {
+      report.different_things = CountDifferentThings(asked);
+    }
+    if (type != static_cast<int>(QuestionType::kYesNo)) continue;
+    report.true_no = static_cast<int64_t>(no.size());
+    // Someone who always says the right one of the two would get all: half is what a coin gets.
+    for (const auto& [name, part] : {std::pair{"yes/no, where yes is true", &yes},
+                                     std::pair{"yes/no, where no is true", &no}}) {
+      if (part->empty()) continue;
+      AccuracyRow row = MakeRow(name, *part, false);
+      row.exact_guess = row.partial_guess = 0.5;
+      report.rows.push_back(row);
+    }
+  }
+  return report;
+}
+
+std::string ToText(const AccuracyReport& report) {
+  std::string text =
+      "| question                         | questions |    right | guessing |\n"
+      "|----------------------------------|----------:|---------:|---------:|\n";
+  for (const AccuracyRow& row : report.rows) {
+    AppendLine(row.name, row.questions, row.exact, row.exact_guess, &text);
+    if (const char* part = PartName(row.name)) {
+      const std::string name = row.name.substr(0, row.name.find(','));
+      AppendLine(name + ", " + part, row.questions, row.partial, row.partial_guess, &text);
+    }
+  }
+  for (const AccuracyRow& row : report.rows) {
+    if (row.name != TypeName(QuestionType::kYesNo)) continue;
+    text += "\n\"No\" is the truth of " +
+            Percent(static_cast<double>(report.true_no) / static_cast<double>(row.questions)) +
+            " of the yes/no questions. ";
+  }
+  if (report.different_things > 0) {
+    text += "Naming covers " + std::to_string(report.different_things) + " different things.";
+  }
+  if (text.back() != '\n') text += '\n';
+  return text;
+}
+
+}  // namespace mcv::bench

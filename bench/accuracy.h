@@ -1,0 +1,66 @@
+// How often a model of the nano kind is right, per kind of question, measured through the engine
+// on pictures that are drawn while it runs.
+//
+// Every question is asked alone, as the first turn on its picture; greedy answers. The result is a
+// pure function of the model and the options: neither threads nor time play a part.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+#include "engine/engine.h"
+#include "trainer/data/generator.h"
+
+namespace mcv::bench {
+
+struct AccuracyOptions {
+  trainer::Split split = trainer::Split::kHeldOut;
+  int scenes = 500;
+  int words = 500;                // kHarder has none: only things come in another design
+  double scene_difficulty = 1.0;  // up to five things, small, turned, on textures
+  double word_difficulty = 0.0;   // clean, lower-case
+  uint64_t seed = 1;
+  int threads = 0;  // pictures at a time; 0: all processors
+  // Called from one thread about four times a second.
+  std::function<void(int64_t done, int64_t total)> on_progress;
+};
+
+struct AskedQuestion {
+  trainer::Turn turn;  // question and true answer
+  std::string answer;
+};
+
+// Pictures in order, the questions of each in order: scenes, then words. The engine should be open
+// with one thread: pictures are what runs side by side.
+Result<std::vector<AskedQuestion>> AskAll(const Engine& engine,
+                                          std::shared_ptr<const trainer::DataAssets> assets,
+                                          const AccuracyOptions& options);
+
+// One line of the table.
+struct AccuracyRow {
+  std::string name;
+  int64_t questions = 0;
+  double exact = 0.0;    // share of answers that are wholly right
+  double partial = 0.0;  // mean share of each answer that is right: characters, things of a list
+  // `exact` and `partial` of someone who does not look and always says what scores best.
+  double exact_guess = 0.0;
+  double partial_guess = 0.0;
+};
+
+struct AccuracyReport {
+  std::vector<AccuracyRow> rows;  // kinds that were asked
+  int64_t true_no = 0;            // yes/no questions whose true answer is "No", of rows' number
+  int64_t different_things = 0;   // named in the true answers of naming questions
+};
+AccuracyReport Summarise(const std::vector<AskedQuestion>& questions);
+
+// A Markdown table.
+std::string ToText(const AccuracyReport& report);
+
+const char* TypeName(trainer::QuestionType type);
+
+}  // namespace mcv::bench
