@@ -3,9 +3,7 @@
 # What the program itself needs to build and run.
 engine_packages=(
   g++ cmake ninja-build pkg-config
-  libhwy-dev             # vector arithmetic with run-time dispatch
-  libturbojpeg0-dev      # JPEG
-  libjpeg62-turbo-dev    # JPEG: CMYK, progressive, partial files
+  libjpeg62-turbo-dev    # JPEG
   libpng-dev libwebp-dev # PNG, WebP
   libpcre2-dev           # pre-tokenizer expressions
   libutf8proc-dev        # Unicode normalisation
@@ -15,7 +13,7 @@ engine_packages=(
 
 # What the tests add.
 test_packages=(
-  libgtest-dev libgmock-dev libbenchmark-dev libdnnl-dev
+  libgtest-dev libgmock-dev libbenchmark-dev
   clang-14 libclang-rt-14-dev clang-format-14 clang-tidy-14
   python3-skimage gnome-backgrounds poppler-utils  # real photographs, pages from PDF
   ccache
