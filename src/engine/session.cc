@@ -60,11 +60,10 @@ Result<std::unique_ptr<Session>> Session::Create(SessionParts parts) {
   const int queries = parts.encoder != nullptr ? parts.encoder->rows_per_view() : 0;
   MCV_ASSIGN_OR_RETURN(ChatEncoder chat,
                        ChatEncoder::Create(*parts.tokenizer, parts.config->row(), queries));
-  return std::unique_ptr<Session>(new Session(std::move(parts), std::move(chat)));
+  return std::unique_ptr<Session>(new Session(std::move(parts), chat));
 }
 
-Session::Session(SessionParts parts, ChatEncoder chat)
-    : parts_(std::move(parts)), chat_(std::move(chat)) {
+Session::Session(SessionParts parts, ChatEncoder chat) : parts_(std::move(parts)), chat_(chat) {
   if (parts_.trace == nullptr) parts_.trace = &own_trace_;
   logits_.resize(static_cast<size_t>(parts_.text->vocab()));
 }

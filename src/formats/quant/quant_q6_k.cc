@@ -11,10 +11,10 @@ void DequantizeBlocks(const BlockQ6_K* blocks, size_t count, float* out) {
     const BlockQ6_K& block = blocks[i];
     const float d = LoadHalf(block.d);
     for (int j = 0; j < kSuperBlock; ++j) {
-      const int half = j / 128, quarter = j / 32 % 4, l = j % 32;
+      const int half = j / 128, quarter = j / 32 % 4, l = j % 32, sub = j / 16;
       const int low = block.ql[64 * half + 32 * (quarter % 2) + l] >> (4 * (quarter / 2)) & 15;
       const int high = block.qh[32 * half + l] >> (2 * quarter) & 3;
-      const float scale = d * static_cast<float>(block.scales[j / 16]);
+      const float scale = d * static_cast<float>(block.scales[sub]);
       *out++ = scale * static_cast<float>((low | high << 4) - 32);
     }
   }

@@ -12,7 +12,8 @@ namespace {
 float FractionOf(int i, int n) {
   const double step = static_cast<double>(1.0f / static_cast<float>(n));
   if (i >= n / 16 * 16) return static_cast<float>(i * step);
-  const float base = static_cast<float>((i / 8 * 8) * step);
+  const int first = i / 8 * 8;
+  const float base = static_cast<float>(first * step);
   return static_cast<float>(static_cast<double>(base) + (i % 8) * step);
 }
 
