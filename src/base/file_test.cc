@@ -61,9 +61,17 @@ TEST_F(FileTest, FullDiskIsReported) {
   const std::string target = Path("c");
   fs::create_symlink("/dev/full", target + ".partial-" + std::to_string(::getpid()));
   const Status status = WriteFile(target, "data");
-  EXPECT_EQ(status.code(), StatusCode::kIo);
+  EXPECT_EQ(status.code(), StatusCode::kResourceExhausted);
   EXPECT_NE(status.message().find("No space left"), std::string::npos) << status.message();
   EXPECT_EQ(FilesInFolder(), 0u);
+}
+
+TEST_F(FileTest, FoldersAndDevicesAreNotReplaced) {
+  fs::create_directory(Path("folder"));
+  EXPECT_EQ(WriteFile(Path("folder"), "data").code(), StatusCode::kInvalidArgument);
+  fs::create_symlink("/dev/null", Path("device"));
+  EXPECT_EQ(WriteFile(Path("device"), "data").code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(FilesInFolder(), 2u);
 }
 
 TEST_F(FileTest, PadsToAlignment) {

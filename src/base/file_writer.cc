@@ -1,6 +1,7 @@
 #include "base/file_writer.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -11,9 +12,20 @@
 namespace mcv {
 namespace {
 constexpr size_t kBufferBytes = 1 << 20;
+
+// Renaming over a device would replace it with a file; over a folder it fails, but only after
+// everything has been written.
+Status CheckTarget(const std::string& path) {
+  struct stat info = {};
+  if (::stat(path.c_str(), &info) != 0 || S_ISREG(info.st_mode)) return OkStatus();
+  return InvalidArgument(path + (S_ISDIR(info.st_mode) ? ": is a folder, expected a file's name"
+                                                       : ": is not a regular file"));
+}
+
 }  // namespace
 
 Result<FileWriter> FileWriter::Create(const std::string& path) {
+  MCV_RETURN_IF_ERROR(CheckTarget(path));
   FileWriter writer;
   writer.path_ = path;
   writer.partial_path_ = path + ".partial-" + std::to_string(::getpid());
@@ -45,8 +57,9 @@ void FileWriter::Discard() {
 }
 
 Status FileWriter::Fail(const std::string& what) {
-  status_ =
-      IoError(path_ + ": " + what + ": " + std::strerror(errno) + "; nothing was left behind");
+  const bool full = errno == ENOSPC || errno == EDQUOT;
+  status_ = Status(full ? StatusCode::kResourceExhausted : StatusCode::kIo,
+                   path_ + ": " + what + ": " + std::strerror(errno) + "; nothing was left behind");
   Discard();
   return status_;
 }

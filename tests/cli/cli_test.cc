@@ -1,14 +1,14 @@
 // The program from outside: real commands, their output and their exit status.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/wait.h>
+#include <unistd.h>
 
-#include <array>
-#include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <string>
+
+#include "tests/support/run_program.h"
 
 namespace mcv {
 namespace {
@@ -16,27 +16,6 @@ namespace {
 namespace fs = std::filesystem;
 using ::testing::HasSubstr;
 using ::testing::Not;
-
-struct Finished {
-  int exit_code = -1;
-  std::string output;  // standard output, then standard error
-};
-
-// Runs the program through the shell: `arguments` is quoted by the caller.
-Finished RunProgram(const std::string& arguments, const std::string& input = "") {
-  const std::string command = (input.empty() ? "" : "printf '%s' '" + input + "' | ") +
-                              std::string(MCV_PROGRAM) + " " + arguments + " 2>&1";
-  Finished finished;
-  FILE* pipe = popen(command.c_str(), "r");
-  if (pipe == nullptr) return finished;
-  std::array<char, 4096> buffer;
-  for (size_t got; (got = fread(buffer.data(), 1, buffer.size(), pipe)) > 0;) {
-    finished.output.append(buffer.data(), got);
-  }
-  const int status = pclose(pipe);
-  finished.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-  return finished;
-}
 
 std::string Data(const std::string& path) { return std::string(MCV_TESTDATA "/goldens/") + path; }
 

@@ -1,7 +1,10 @@
 // The program: one sub-command per file, each declares its options and leaves what to run.
 #include <CLI/CLI.hpp>
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <exception>
+#include <iostream>
 
 #include "apps/cli/ask.h"
 #include "apps/cli/chat.h"
@@ -37,11 +40,26 @@ int RunProgram(int argc, char** argv) {
   return choice.run();
 }
 
+// An answer that did not arrive is a failure, however well the rest went.
+int ExitCodeAfterOutput(int exit_code) {
+  std::cout.flush();
+  const bool written = std::fflush(stdout) == 0 && std::ferror(stdout) == 0 && std::cout.good();
+  if (written || exit_code != mcv::cli::kExitOk) return exit_code;
+  // The reason of an earlier failure is gone. Ending the line that was cut fails for the same one.
+  errno = 0;
+  std::fputc('\n', stdout);
+  std::fflush(stdout);
+  const int error = errno;
+  std::fprintf(stderr, "minicpmv: standard output: cannot write%s%s\n", error != 0 ? ": " : "",
+               error != 0 ? std::strerror(error) : "");
+  return error == ENOSPC ? mcv::cli::kExitNoRoom : mcv::cli::kExitFailure;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   try {
-    return RunProgram(argc, argv);
+    return ExitCodeAfterOutput(RunProgram(argc, argv));
   } catch (const std::bad_alloc&) {
     std::fprintf(stderr, "minicpmv: out of memory\n");
     return mcv::cli::kExitNoRoom;

@@ -112,6 +112,8 @@ Result<Goldens> Goldens::Open(const std::string& folder) {
   if (!fs::is_directory(folder, error)) {
     return NotFound(folder + ": expected a folder with models/, images/ and expected/");
   }
+  fs::directory_iterator entries(folder, error);  // below, what cannot be read counts as absent
+  if (error) return IoError(folder + ": " + error.message());
   Goldens goldens;
   goldens.folder_ = folder;
   for (const std::string& name : Entries(fs::path(folder) / "models")) {
