@@ -15,7 +15,8 @@ engine_packages=(
 test_packages=(
   libgtest-dev libgmock-dev libbenchmark-dev
   clang-14 libclang-rt-14-dev clang-format-14 clang-tidy-14
-  python3-skimage gnome-backgrounds poppler-utils  # real photographs, pages from PDF
+  python3-skimage gnome-backgrounds  # real photographs
+  librsvg2-bin poppler-utils         # a PDF, and its pages as pictures
   ccache
 )
 
