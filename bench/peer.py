@@ -56,8 +56,11 @@ class Peer:
         text, seconds, peak = run([*self.prefix, "llama-mtmd-cli", "-m", self.llm, "--mmproj", self.mmproj,
                                    "--image", self.picture, "-p", "What is in the picture?", "-n", "24",
                                    "-t", self.threads, "--temp", "0", "--no-warmup"])
-        views = [int(ms) for ms in re.findall(r"encoded in (\d+) ms", text)]
-        return sum(views) / len(views) / 1e3, seconds, peak
+        views = sum(int(n) for n in re.findall(r"encoding mtmd batch, n_chunks = (\d+)", text))
+        spent = sum(int(ms) for ms in re.findall(r"batch encoding done in (\d+) ms", text))
+        if views == 0:
+            raise SystemExit("llama-mtmd-cli's output has no encode times; it ended with\n" + text[-2000:])
+        return spent / views / 1e3, seconds, peak
 
 
 class Ours:
