@@ -38,6 +38,54 @@ Resampler::Resampler(const ResamplerConfig& config) : config_(config) {
   proj_ = register_parameter("proj", torch::randn({e, e}) * fan_in);
 }
 
+void Resampler::InitialiseLooking(int side) {
+  const torch::NoGradGuard guard;
+  const int64_t e = config_.width;
+  const int64_t count = config_.queries;
+  const int64_t bands = e / 4;
+  // Rows of about equal length, each with its places spread over the columns.
+  const int64_t rows = std::max<int64_t>(1, std::lround(std::sqrt(double(count))));
+  Tensor x = torch::empty({count});
+  Tensor y = torch::empty({count});
+  for (int64_t r = 0; r < rows; ++r) {
+    const int64_t first = count * r / rows;
+    const int64_t last = count * (r + 1) / rows;
+    for (int64_t i = first; i < last; ++i) {
+      const double along =
+          (static_cast<double>(i - first) + 0.5) / static_cast<double>(last - first);
+      x[i] = along * side - 0.5;
+      y[i] = (static_cast<double>(r) + 0.5) / static_cast<double>(rows) * side - 0.5;
+    }
+  }
+  const Tensor exponent = torch::arange(bands, at::kFloat) / static_cast<double>(bands);
+  const Tensor frequency = 1.0 / torch::pow(torch::full({bands}, 10000.0f), exponent);
+  const Tensor ax = x.unsqueeze(1) * frequency;
+  const Tensor ay = y.unsqueeze(1) * frequency;
+  query_.copy_(torch::cat({ax.sin(), ax.cos(), ay.sin(), ay.cos()}, 1));
+
+  // Every head compares the fastest waves of both axes, those that tell neighbours apart. What
+  // stands at a place must not drown where it is: contents start small in keys, and large again in
+  // values.
+  constexpr double kContent = 0.1;
+  constexpr double kSharpness = 3.6;
+  const int64_t head_dim = e / config_.heads;
+  const int64_t used = std::min<int64_t>(bands / 8, head_dim / 4);
+  Tensor compare = torch::randn({e, e}) * (0.1 / std::sqrt(static_cast<double>(e)));
+  for (int64_t head = 0; head < config_.heads; ++head) {
+    for (int64_t i = 0; i < used; ++i) {
+      for (int64_t part = 0; part < 4; ++part) {
+        compare[head * head_dim + 4 * i + part][part * bands + i] += kSharpness;
+      }
+    }
+  }
+  in_proj_weight_.narrow(0, 0, e).copy_(compare);
+  in_proj_weight_.narrow(0, e, e).copy_(compare);
+  const double fan_in = 1.0 / std::sqrt(static_cast<double>(e));
+  in_proj_weight_.narrow(0, 2 * e, e).copy_(torch::randn({e, e}) * (fan_in / kContent));
+  in_proj_bias_.zero_();
+  ln_kv_->weight.fill_(kContent);
+}
+
 Tensor Resampler::KeyPositions(const std::vector<GridSize>& grids, at::ScalarType type) {
   std::vector<Tensor> parts;
   parts.reserve(grids.size());

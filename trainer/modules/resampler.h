@@ -35,6 +35,11 @@ class Resampler : public torch::nn::Module {
   // picture i - 1. Returns [pictures * queries, width] of x's type.
   Tensor Forward(const Tensor& x, const std::vector<GridSize>& grids);
 
+  // Makes query i start by looking at one place of a side x side grid, places spread evenly. Values
+  // carry no position, so where something is can only be told by which query saw it; random
+  // queries look everywhere and take long to divide the picture up.
+  void InitialiseLooking(int side);
+
   const ResamplerConfig& config() const { return config_; }
 
  private:

@@ -18,6 +18,7 @@ struct TrainConfig {
   std::string tokenizer_dir;  // empty: built into run_dir/tokenizer
   std::string init;           // a safetensors file or HF folder to start from: weights alone
   bool resume = false;
+  bool fresh_resampler = false;  // with init: all weights but the resampler's
   // What: see recipes/stage.h.
   std::string stage = "encoder";
   // Sizes of the model.
@@ -78,6 +79,7 @@ struct TrainConfig {
     v("tokenizer-dir", c.tokenizer_dir, "tokenizer.json's folder; made in the run folder if empty");
     v("init", c.init, "weights to start from (safetensors file or HF folder)");
     v("resume", c.resume, "go on from the newest checkpoint in the run folder");
+    v("fresh-resampler", c.fresh_resampler, "do not take the resampler's weights from --init");
     v("stage", c.stage, "encoder, connector or all");
     v("vision-width", c.vision_width, "width of the vision tower");
     v("vision-layers", c.vision_layers, "layers of the vision tower");

@@ -44,6 +44,9 @@ Status Trainer::Setup() {
     return InvalidArgument(
         "widths must be whole numbers of heads, and the decoder's a multiple of 128");
   }
+  std::error_code error;
+  fs::create_directories(config_.run_dir, error);
+  if (error) return IoError(config_.run_dir + ": cannot make the folder: " + error.message());
   at::set_num_threads(config_.threads);
   torch::manual_seed(static_cast<uint64_t>(config_.seed));
   MCV_ASSIGN_OR_RETURN(assets_, DataAssets::Load(DataPaths{}));
@@ -136,6 +139,9 @@ Status Trainer::StartWeights() {
     MCV_RETURN_IF_ERROR(LoadTensors(config_.init, model_->Parameters(), {{"aux."}, {}}));
   } else {
     MCV_RETURN_IF_ERROR(InitialisePatches());
+  }
+  if (config_.init.empty() || config_.fresh_resampler) {
+    model_->model().resampler().InitialiseLooking(config_.scale_resolution / 14);
   }
   MakeOptimizer();
   return OkStatus();
