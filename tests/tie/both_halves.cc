@@ -75,16 +75,23 @@ Status ReadPrompt(const Engine& engine, const SlicePlan& plan, const std::string
       prompt.spans[0].begin, prompt.spans[0].end,
       ConstMatView(out->features.data(), config.resampler.queries, config.resampler.width)};
   DecoderOptions options;
-  options.capacity = static_cast<int64_t>(prompt.ids.size());
+  const std::vector<int32_t> forced = engine.tokenizer().EncodeText(kForcedAnswer);
+  const int64_t prompt_rows = static_cast<int64_t>(prompt.ids.size());
+  options.capacity = prompt_rows + static_cast<int64_t>(forced.size());
   options.cache_type = engine.options().numerics == Numerics::kExact ? DType::kF32 : DType::kF16;
   MCV_ASSIGN_OR_RETURN(const std::unique_ptr<Decoder> decoder,
                        Decoder::Create(config.text, engine.weights().text(), options, context));
-  out->logits.resize(prompt.ids.size() * static_cast<size_t>(config.text.vocab));
+  out->logits.resize(static_cast<size_t>(options.capacity * config.text.vocab));
+  const MatView logits(out->logits.data(), options.capacity, config.text.vocab);
   AppendOptions append;
   append.logits = LogitsWanted::kAll;
-  return decoder->Append(
-      {prompt.ids, {&rows, 1}}, append,
-      MatView(out->logits.data(), static_cast<int64_t>(prompt.ids.size()), config.text.vocab));
+  MCV_RETURN_IF_ERROR(
+      decoder->Append({prompt.ids, {&rows, 1}}, append, logits.Rows(0, prompt_rows)));
+  for (size_t i = 0; i < forced.size(); ++i) {
+    MCV_RETURN_IF_ERROR(decoder->Append({{&forced[i], 1}, {}}, {},
+                                        logits.Rows(prompt_rows + static_cast<int64_t>(i), 1)));
+  }
+  return OkStatus();
 }
 
 Status AskSession(const Engine& engine, const Image& image, const std::string& question,
@@ -124,8 +131,10 @@ Numbers RunTrainer(trainer::MiniCpmV& model, const trainer::NanoTokenizer& token
   trainer::ChatTokens chat =
       trainer::EncodePrompt(tokenizer, {turn}, model.config().resampler.queries);
   out.prompt = chat.ids;
+  trainer::ChatTokens forced = chat;
+  for (const int32_t id : tokenizer.Encode(kForcedAnswer, false)) forced.ids.push_back(id);
+  out.logits = ToVector(AllLogits(model, features, forced));
   torch::Tensor logits = AllLogits(model, features, chat);
-  out.logits = ToVector(logits);
   while (true) {
     const auto [values, ids] = logits[logits.size(0) - 1].topk(2);
     const int32_t id = static_cast<int32_t>(ids[0].item<int64_t>());

@@ -33,10 +33,10 @@ trainer::TrainConfig TinyConfig(const std::string& run_dir) {
   config.kv_heads = 2;
   config.ffn = 96;
   config.batch = 8;
-  config.steps = 8;
+  config.steps = 4;
   config.warmup = 2;
   config.lr = 1e-2;
-  config.log_every = 8;
+  config.log_every = 4;
   config.threads = 2;
   config.ema = 0.0;
   config.keep_checkpoints = 1;
