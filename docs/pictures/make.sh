@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# Makes docs/pictures/answer.png: the demo picture beside what the program really answers about it.
+# Needs build/release/bin/minicpmv and rsvg-convert (librsvg2-bin).
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+program=${PROGRAM:-build/release/bin/minicpmv}
+picture=docs/pictures/demo.png
+questions=("What is in the picture?" "Where is the drum?" "Is there a cat?" "What color is the background?")
+
+escape() { sed 's/&/\&amp;/g; s/</\&lt;/g; s/>/\&gt;/g'; }
+line() {  # Y CLASS TEXT
+  printf '<text x="384" y="%d" class="%s" xml:space="preserve">%s</text>\n' "$1" "$2" "$(escape <<<"$3")"
+}
+svg=$(mktemp --suffix=.svg)
+trap 'rm -f "$svg"' EXIT
+{
+  cat <<'END'
+<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" width="1040" height="372">
+<style>text{font-family:"DejaVu Sans Mono",monospace;font-size:16px;fill:#d8dee9}
+.prompt{fill:#88c0d0}.answer{fill:#ffffff;font-weight:bold}</style>
+<rect width="1040" height="372" rx="10" fill="#20242c"/>
+END
+  printf '<image x="18" y="18" width="336" height="336" xlink:href="data:image/png;base64,%s"/>\n' \
+    "$(base64 -w0 "$picture")"
+  y=44
+  for question in "${questions[@]}"; do
+    line $y prompt "\$ minicpmv ask demo.png \"$question\""
+    line $((y + 26)) answer "$("$program" ask "$picture" "$question" 2>/dev/null)"
+    y=$((y + 66))
+  done
+  seconds=$( { TIMEFORMAT=%R; time "$program" ask "$picture" "${questions[0]}" >/dev/null 2>&1; } 2>&1)
+  line $((y + 10)) prompt "$seconds s from start to end, offline, two CPU cores"
+  echo '</svg>'
+} >"$svg"
+rsvg-convert "$svg" -o docs/pictures/answer.png
