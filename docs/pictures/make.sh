@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # Makes docs/pictures/answer.png: the demo picture beside what the program really answers about it.
+# A wrong answer is shown as it comes.
 # Needs build/release/bin/minicpmv and rsvg-convert (librsvg2-bin).
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 program=${PROGRAM:-build/release/bin/minicpmv}
 picture=docs/pictures/demo.png
-questions=("What is in the picture?" "Where is the drum?" "Is there a cat?" "What color is the background?")
+questions=("What is in the picture?" "Is there a rabbit?" "What color is the background?" "How many guitars are there?")
 
 escape() { sed 's/&/\&amp;/g; s/</\&lt;/g; s/>/\&gt;/g'; }
 line() {  # Y CLASS TEXT
