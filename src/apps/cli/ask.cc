@@ -91,6 +91,7 @@ int RunAsk(const CLI::App& app, const AskArguments& arguments) {
               << "\n";
   } else {
     std::printf("\n");
+    std::fflush(stdout);  // before the statistics, where both go to one pipe
     if (arguments.run.stats) {
       std::fprintf(stderr, "%s", StatsText(**engine, **session, pictures, answer->stats).c_str());
     }
