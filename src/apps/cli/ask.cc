@@ -34,12 +34,6 @@ std::string QuestionText(const std::string& word) {
   return std::string(std::istreambuf_iterator<char>(std::cin), {});
 }
 
-void PrintNotes(const std::vector<std::string>& notes, const std::string& about) {
-  for (const std::string& note : notes) {
-    std::fprintf(stderr, "note: %s: %s\n", about.c_str(), note.c_str());
-  }
-}
-
 AskCallbacks StreamTo(bool quiet, ProgressLine* line) {
   AskCallbacks callbacks;
   callbacks.on_prompt = [line](int64_t done, int64_t total) {

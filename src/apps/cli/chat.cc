@@ -65,9 +65,7 @@ class Chat {
   void ShowPicture(const std::string& path) {
     auto picture = LoadPicture(path, arguments_.run, *session_);
     if (!picture.ok()) return Tell(picture.status());
-    for (const std::string& note : picture->notes) {
-      std::fprintf(stderr, "note: %s: %s\n", path.c_str(), note.c_str());
-    }
+    PrintNotes(picture->notes, path);
     const PictureStats& stats = session_->picture_stats(picture->number);
     std::printf("picture %d: %s, %dx%d, %s\n", picture->number + 1, path.c_str(), picture->width,
                 picture->height,

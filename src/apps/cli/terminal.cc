@@ -58,6 +58,12 @@ void ProgressLine::Wipe() {
   drawn_ = false;
 }
 
+void PrintNotes(const std::vector<std::string>& notes, const std::string& about) {
+  for (const std::string& note : notes) {
+    std::fprintf(stderr, "note: %s: %s\n", about.c_str(), note.c_str());
+  }
+}
+
 std::string FormatSeconds(double seconds) {
   char text[64];
   if (seconds < 1.0) {

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <string>
+#include <vector>
 
 #include "engine/session.h"
 
@@ -32,6 +33,9 @@ class ProgressLine {
   bool enabled_;
   bool drawn_ = false;
 };
+
+// One line on standard error for each: "note: about: ...".
+void PrintNotes(const std::vector<std::string>& notes, const std::string& about);
 
 // "850 ms", "12 s", "3 min 20 s".
 std::string FormatSeconds(double seconds);
