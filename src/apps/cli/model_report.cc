@@ -7,6 +7,7 @@
 #include "formats/printable.h"
 #include "formats/safetensors/safetensors_file.h"
 #include "spec/config_gguf.h"
+#include "spec/prompt/chat.h"
 #include "spec/tokenizer/tokenizer.h"
 
 namespace mcv::cli {
@@ -117,6 +118,8 @@ void AddTokenizer(const ModelFiles& files, ModelReport& report) {
                            std::string(files.config().row().name) + " has " +
                            KindName(files.config().row().tokenizer));
   }
+  const std::string note = NoteOnTemplate(files.config().row(), report.chat_template);
+  if (!note.empty()) report.notes.push_back(note);
 }
 
 void AddModel(const ModelFiles& files, ModelReport& report) {

@@ -58,16 +58,33 @@ TEST(ModelReport, HalfOfAPairIsShownAndExplained) {
   EXPECT_THAT(ReportText(*report, {}), HasSubstr("is the vision half of a pair"));
 }
 
-TEST(ModelReport, MissingTensorsAreListed) {
+// The report on the golden language model with the first `from` behind `key` replaced by `to`,
+// which is as long.
+Result<ModelReport> ReportChanged(const std::string& key, const std::string& from,
+                                  const std::string& to) {
   std::ifstream file(Committed(k25LlmF16), std::ios::binary);
   std::string bytes(std::istreambuf_iterator<char>(file), {});
-  const std::string name = "blk.0.ffn_up.weight";
-  bytes.replace(bytes.find(name), name.size(), "blk.0.ffn_up.\x1b[2J!!");
+  bytes.replace(bytes.find(from, bytes.find(key)), from.size(), to);
   const auto path = std::filesystem::temp_directory_path() /
                     ("mcv_report_" + std::to_string(::getpid()) + ".gguf");
-  ASSERT_TRUE(WriteFile(path.string(), bytes).ok());
-  const auto report = MakeModelReport(path.string(), Committed(k25Mmproj));
+  MCV_RETURN_IF_ERROR(WriteFile(path.string(), bytes));
+  auto report = MakeModelReport(path.string(), Committed(k25Mmproj));
   std::filesystem::remove(path);
+  return report;
+}
+
+TEST(ModelReport, AForeignTemplateIsNoted) {
+  const auto report = ReportChanged("tokenizer.chat_template", "<|eot_id|>", "<|im_end|>");
+  ASSERT_TRUE(report.ok()) << report.status().ToString();
+  EXPECT_TRUE(report->ok());
+  EXPECT_THAT(ReportText(*report, {}), HasSubstr("template looks unlike Llama 3's"));
+  const auto own = MakeModelReport(Committed(k25LlmF16), Committed(k25Mmproj));
+  ASSERT_TRUE(own.ok()) << own.status().ToString();
+  EXPECT_THAT(ReportText(*own, {}), Not(HasSubstr("template looks")));
+}
+
+TEST(ModelReport, MissingTensorsAreListed) {
+  const auto report = ReportChanged("", "blk.0.ffn_up.weight", "blk.0.ffn_up.\x1b[2J!!");
   ASSERT_TRUE(report.ok()) << report.status().ToString();
   EXPECT_FALSE(report->ok());
   EXPECT_THAT(ReportText(*report, {.tensors = true}),
