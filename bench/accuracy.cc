@@ -88,7 +88,8 @@ class Examiner {
     DataGenerator words(assets_, ConfigOf(options_, false));
     for (int64_t i; (i = next_++) < total_;) {
       const bool scene = i < options_.scenes;
-      const uint64_t index = static_cast<uint64_t>(scene ? i : i - options_.scenes);
+      const uint64_t index =
+          options_.first + static_cast<uint64_t>(scene ? i : i - options_.scenes);
       const Status status =
           AskAboutSample(engine_, (scene ? scenes : words).Make(options_.split, index),
                          &found_[static_cast<size_t>(i)]);

@@ -24,7 +24,8 @@ struct AccuracyOptions {
   double scene_difficulty = 1.0;  // up to five things, small, turned, on textures
   double word_difficulty = 0.0;   // clean, lower-case
   uint64_t seed = 1;
-  int threads = 0;  // pictures at a time; 0: all processors
+  uint64_t first = 0;  // index of the first picture: fresh ones for a final measurement
+  int threads = 0;     // pictures at a time; 0: all processors
   // Called from one thread about four times a second.
   std::function<void(int64_t done, int64_t total)> on_progress;
 };

@@ -58,6 +58,7 @@ void PrintJson(const Arguments& arguments, const Engine& engine, const AccuracyR
   json["scenes"] = arguments.options.scenes;
   json["words"] = arguments.options.words;
   json["seed"] = arguments.options.seed;
+  json["first"] = arguments.options.first;
   json["scene_difficulty"] = arguments.options.scene_difficulty;
   json["word_difficulty"] = arguments.options.word_difficulty;
   json["true_no"] = report.true_no;
@@ -127,6 +128,8 @@ int main(int argc, char** argv) {
   app.add_option("--split", arguments.split, "held-out (default), harder or train");
   app.add_option("--harder-dir", arguments.harder_dir, "PNG files of another emoji design");
   app.add_option("--seed", arguments.options.seed, "of the pictures");
+  app.add_option("--first", arguments.options.first,
+                 "index of the first picture, for fresh ones (default 0)");
   app.add_option("--scene-difficulty", arguments.options.scene_difficulty, "0 to 1 (default 1)");
   app.add_option("--word-difficulty", arguments.options.word_difficulty, "0 to 1 (default 0)");
   app.add_option("--threads", arguments.options.threads, "pictures at a time (default: all)");

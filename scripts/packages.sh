@@ -21,7 +21,7 @@ test_packages=(
 )
 
 # What the trainer adds.
-trainer_packages=(libtorch-dev libopenblas0-pthread)
+trainer_packages=(libtorch-dev libopenblas0-openmp)
 if [ -f trainer/packages.txt ]; then
   while read -r package _; do
     case "$package" in ''|'#'*) ;; *) trainer_packages+=("$package") ;; esac

@@ -13,11 +13,6 @@
 namespace mcv::trainer {
 namespace {
 
-struct GridShare {
-  PatchGrid grid;
-  double share;
-};
-
 // Every grid has about 36 patches, and is what the nano model's slicing makes of a picture of that
 // shape: so no picture is resized (tests/tie holds the two together).
 constexpr GridShare kSceneGrids[] = {
@@ -64,6 +59,18 @@ Result<std::shared_ptr<const DataAssets>> DataAssets::Load(const DataPaths& path
   }
   MCV_ASSIGN_OR_RETURN(parts.words, WordBook::Load(paths.dictionary, paths.annotations_dir));
   return std::shared_ptr<const DataAssets>(std::move(assets));
+}
+
+std::vector<GridShare> GridShares(const DataConfig& config) {
+  std::vector<GridShare> shares;
+  const double total = config.scene_share + config.word_share + config.line_share;
+  const auto add = [&](const auto& table, double share) {
+    for (const GridShare& row : table) shares.push_back({row.grid, row.share * share / total});
+  };
+  add(kSceneGrids, config.scene_share);
+  add(kWordGrids, config.word_share);
+  add(kLineGrids, config.line_share);
+  return shares;
 }
 
 GroupPlan PlanGroup(const DataConfig& config, Split split, uint64_t group) {
@@ -116,7 +123,7 @@ Sample DataGenerator::Make(Split split, uint64_t index, const GroupPlan& plan) {
     sample.turns = AskAboutScene(scene, parts.things, config_.min_turns, config_.max_turns, random);
     MCV_CHECK(split != Split::kHarder || parts.harder_sprites.has_value());
     const SpriteSet& sprites = split == Split::kHarder ? *parts.harder_sprites : parts.sprites;
-    sample.picture = PaintScene(scene, parts.things, sprites, sample.patch_labels);
+    sample.picture = PaintScene(scene, parts.things, sprites, sample.patches);
     std::set<int32_t> shown;
     for (const PlacedThing& placed : scene.things) shown.insert(placed.thing);
     sample.things.assign(shown.begin(), shown.end());
@@ -129,7 +136,7 @@ Sample DataGenerator::Make(Split split, uint64_t index, const GroupPlan& plan) {
   const double difficulty = random.NextDouble() * config_.word_difficulty;
   const TextPlan text = PlanText(parts.words, plan.kind, held_out, plan.grid, difficulty, random);
   if (!workers_->painter) workers_->painter.emplace();
-  sample.picture = workers_->painter->Paint(text, parts.things.size(), sample.patch_labels);
+  sample.picture = workers_->painter->Paint(text, parts.things.size(), sample.patches);
   sample.text = text.text;
   sample.turns = AskAboutText(text.text, plan.kind == SampleKind::kLine, random);
   return sample;

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/status.h"
 #include "trainer/data/grid.h"
@@ -59,6 +60,13 @@ class DataAssets {
   DataAssets();
   std::unique_ptr<Parts> parts_;
 };
+
+// The grids that pictures come in, and how often (shares add up to one).
+struct GridShare {
+  PatchGrid grid;
+  double share = 0;
+};
+std::vector<GridShare> GridShares(const DataConfig& config);
 
 // What all samples of one group share.
 struct GroupPlan {

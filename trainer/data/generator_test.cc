@@ -12,8 +12,7 @@ namespace {
 
 bool SameSample(const Sample& a, const Sample& b) {
   bool same = a.kind == b.kind && a.picture.rgb == b.picture.rgb && a.text == b.text &&
-              a.patch_labels == b.patch_labels && a.things == b.things &&
-              a.turns.size() == b.turns.size();
+              a.patches == b.patches && a.things == b.things && a.turns.size() == b.turns.size();
   for (size_t i = 0; same && i < a.turns.size(); ++i) {
     same = a.turns[i].question == b.turns[i].question && a.turns[i].answer == b.turns[i].answer;
   }
@@ -53,10 +52,10 @@ TEST(Generator, EverySampleIsWellFormed) {
       ASSERT_EQ(picture.height % kPatchPixels, 0);
       ASSERT_EQ(picture.rgb.size(), static_cast<size_t>(picture.width) * picture.height * 3);
       const int patches = picture.width * picture.height / (kPatchPixels * kPatchPixels);
-      ASSERT_EQ(static_cast<int>(sample.patch_labels.size()), patches);
+      ASSERT_EQ(static_cast<int>(sample.patches.label.size()), patches);
       EXPECT_GE(patches, 32);
       EXPECT_LE(patches, 40);
-      for (int32_t label : sample.patch_labels) {
+      for (int32_t label : sample.patches.label) {
         EXPECT_GE(label, -1);
         EXPECT_LT(label, assets.num_patch_classes());
         EXPECT_EQ(label >= assets.things().size(), label >= 0 && sample.kind != SampleKind::kScene);

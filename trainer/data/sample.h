@@ -39,6 +39,30 @@ struct Picture {
   std::vector<uint8_t> rgb;
 };
 
+// What is true of each 14x14 patch, row-major; -1 where a patch shows nothing or is ambiguous. The
+// encoder is trained to say all of it under every patch: values carry no position through the
+// resampler, so what the answers need (which thing, where, how many) has to be in the features.
+struct PatchTruth {
+  // Scenes: the index of the thing. Text: num_things + the character's index in the alphabet.
+  std::vector<int32_t> label;
+  // Scenes: where the thing's centre lies, as cells of kPlaceCells along each side of the picture
+  // (a multiple of three: names of positions are thirds). Text: -1.
+  std::vector<int32_t> column;
+  std::vector<int32_t> row;
+  // Scenes: how many of the thing the picture shows, less one, below kMostThings. Text: kMostThings
+  // + the character's index in the text, cut at kMostCharacters.
+  std::vector<int32_t> number;
+
+  void Assign(int patches) {
+    for (auto* list : {&label, &column, &row, &number}) list->assign(patches, -1);
+  }
+  bool operator==(const PatchTruth&) const = default;
+};
+inline constexpr int kPlaceCells = 12;
+inline constexpr int kMostThings = 5;
+inline constexpr int kMostCharacters = 16;
+inline constexpr int kNumberClasses = kMostThings + kMostCharacters;
+
 struct Turn {
   QuestionType type = QuestionType::kName;
   std::string question;
@@ -50,10 +74,7 @@ struct Sample {
   SampleKind kind = SampleKind::kScene;
   Picture picture;
   std::vector<Turn> turns;
-  // Dense label under each 14x14 patch, row-major; -1 where a patch shows nothing or is ambiguous.
-  // Scenes: the index of the thing. Words and lines: num_things + the character's index in the
-  // alphabet.
-  std::vector<int32_t> patch_labels;
+  PatchTruth patches;
   // Scene level truth for the auxiliary losses: the things shown (sorted, unique); empty for text.
   std::vector<int32_t> things;
   // Words and lines: the printed text.

@@ -81,10 +81,9 @@ bool ColourHasName(const Rgb& colour, int index);
 ScenePlan PlanScene(const ThingTable& things, const SpriteSet& sprites, bool held_out,
                     const PatchGrid& grid, double difficulty, RandomStream& random);
 
-// Paints the plan; patch_labels gets one label for each patch, row-major: the thing that covers
-// most of it, if that is at least a third of the patch and twice as much as the next thing; else
-// -1.
+// Paints the plan and says what each patch shows: the thing that covers most of it, if that is at
+// least a third of the patch and twice as much as the next thing.
 Picture PaintScene(const ScenePlan& plan, const ThingTable& things, const SpriteSet& sprites,
-                   std::vector<int32_t>& patch_labels);
+                   PatchTruth& patches);
 
 }  // namespace mcv::trainer

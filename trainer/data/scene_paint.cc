@@ -140,36 +140,78 @@ void PaintThing(const PlacedThing& placed, bool is_shape, const Sprite& sprite,
   }
 }
 
+// Which member of the plan owns each patch, or -1.
+class Owners {
+ public:
+  explicit Owners(int patches) : owner_(patches, -1), best_(patches, 0), second_(patches, 0) {}
+
+  void Add(const ScenePlan& plan, int member, const std::vector<float>& coverage) {
+    for (size_t p = 0; p < owner_.size(); ++p) {
+      if (coverage[p] == 0) continue;
+      const bool same_thing =
+          owner_[p] >= 0 && plan.things[owner_[p]].thing == plan.things[member].thing;
+      if (same_thing) {  // two of the same thing share a patch: the larger part owns it
+        if (coverage[p] > best_[p] / 2) owner_[p] = member;
+        best_[p] += coverage[p];
+      } else if (coverage[p] > best_[p]) {
+        second_[p] = best_[p];
+        best_[p] = coverage[p];
+        owner_[p] = member;
+      } else {
+        second_[p] = std::max(second_[p], coverage[p]);
+      }
+    }
+  }
+
+  int Of(size_t patch) const {
+    constexpr float kPatchArea = kPatchPixels * kPatchPixels;
+    const bool clear = best_[patch] >= kPatchArea / 3 && best_[patch] >= 2 * second_[patch];
+    return clear ? owner_[patch] : -1;
+  }
+
+ private:
+  std::vector<int> owner_;
+  std::vector<float> best_, second_;
+};
+
+int PlaceCell(float at, int length) {
+  return std::clamp(static_cast<int>(at * kPlaceCells / static_cast<float>(length)), 0,
+                    kPlaceCells - 1);
+}
+
+void DescribePatches(const ScenePlan& plan, const Owners& owners, PatchTruth& patches) {
+  const PatchGrid& grid = plan.grid;
+  patches.Assign(grid.count());
+  for (int p = 0; p < grid.count(); ++p) {
+    const int owner = owners.Of(p);
+    if (owner < 0) continue;
+    const PlacedThing& placed = plan.things[owner];
+    patches.label[p] = placed.thing;
+    patches.column[p] = PlaceCell(placed.x, grid.width());
+    patches.row[p] = PlaceCell(placed.y, grid.height());
+    const auto count = std::count_if(plan.things.begin(), plan.things.end(),
+                                     [&](const auto& t) { return t.thing == placed.thing; });
+    patches.number[p] = std::min(static_cast<int>(count), kMostThings) - 1;
+  }
+}
+
 }  // namespace
 
 Picture PaintScene(const ScenePlan& plan, const ThingTable& things, const SpriteSet& sprites,
-                   std::vector<int32_t>& patch_labels) {
+                   PatchTruth& patches) {
   const PatchGrid& grid = plan.grid;
   std::vector<float> rgb(static_cast<size_t>(grid.width()) * grid.height() * 3);
   PaintGround(plan, rgb);
-  patch_labels.assign(grid.count(), -1);
-  std::vector<float> best(grid.count(), 0), second(grid.count(), 0);
-  for (const PlacedThing& placed : plan.things) {
+  Owners owners(grid.count());
+  for (size_t member = 0; member < plan.things.size(); ++member) {
+    const PlacedThing& placed = plan.things[member];
     const int shape = things[placed.thing].shape;
     const Sprite& sprite = shape >= 0 ? sprites.shape(shape) : sprites.emoji(placed.thing);
     std::vector<float> coverage(grid.count(), 0);
     PaintThing(placed, shape >= 0, sprite, grid, rgb, coverage);
-    for (int p = 0; p < grid.count(); ++p) {
-      if (patch_labels[p] == placed.thing) {  // two of the same thing share a patch
-        best[p] += coverage[p];
-      } else if (coverage[p] > best[p]) {
-        second[p] = best[p];
-        best[p] = coverage[p];
-        patch_labels[p] = placed.thing;
-      } else {
-        second[p] = std::max(second[p], coverage[p]);
-      }
-    }
+    owners.Add(plan, static_cast<int>(member), coverage);
   }
-  constexpr float kPatchArea = kPatchPixels * kPatchPixels;
-  for (int p = 0; p < grid.count(); ++p) {
-    if (best[p] < kPatchArea / 3 || best[p] < 2 * second[p]) patch_labels[p] = -1;
-  }
+  DescribePatches(plan, owners, patches);
   Picture picture{grid.width(), grid.height(), std::vector<uint8_t>(rgb.size())};
   for (size_t i = 0; i < rgb.size(); ++i) {
     picture.rgb[i] = static_cast<uint8_t>(std::clamp(rgb[i] + 0.5f, 0.0f, 255.0f));

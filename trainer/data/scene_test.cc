@@ -131,8 +131,9 @@ TEST(Scene, PatchLabelsFollowTheSprites) {
   const auto& parts = TestAssets().parts();
   SceneBuilder scene;
   scene.Put("red square", 0.25f, 0.25f, 0.5f).Put("cat", 0.75f, 0.75f, 0.4f);
-  std::vector<int32_t> labels;
-  const Picture picture = PaintScene(scene.plan, parts.things, parts.sprites, labels);
+  PatchTruth patches;
+  const Picture picture = PaintScene(scene.plan, parts.things, parts.sprites, patches);
+  const std::vector<int32_t>& labels = patches.label;
   const int square = parts.things.Find("red square"), cat = parts.things.Find("cat");
   ASSERT_EQ(labels.size(), 36u);
   for (int row = 0; row < 3; ++row) {
@@ -141,11 +142,32 @@ TEST(Scene, PatchLabelsFollowTheSprites) {
   }
   EXPECT_EQ(labels[4 * 6 + 4], cat);
   EXPECT_EQ(labels[3 * 6], -1);
+  EXPECT_EQ(patches.column[0], 3);  // a quarter of twelve cells
+  EXPECT_EQ(patches.row[2 * 6 + 2], 3);
+  EXPECT_EQ(patches.column[4 * 6 + 4], 9);
+  EXPECT_EQ(patches.number[4 * 6 + 4], 0);  // one cat
+  EXPECT_EQ(patches.column[3 * 6], -1);
+  EXPECT_EQ(patches.number[3 * 6], -1);
   // The middle of the square has its colour, a free corner the background's.
   const uint8_t* middle = &picture.rgb[(21 * 84 + 21) * 3];
   EXPECT_EQ(middle[0], 230);
   EXPECT_EQ(middle[1], 20);
   EXPECT_EQ(picture.rgb[(83 * 84 + 2) * 3 + 1], 255);
+}
+
+TEST(Scene, PatchesKnowTheirOwnMemberAndHowManyThereAre) {
+  const auto& parts = TestAssets().parts();
+  SceneBuilder scene;
+  scene.Put("cat", 0.25f, 0.25f, 0.4f).Put("cat", 0.75f, 0.75f, 0.4f).Put("dog", 0.25f, 0.8f, 0.3f);
+  PatchTruth patches;
+  PaintScene(scene.plan, parts.things, parts.sprites, patches);
+  const int first = 1 * 6 + 1, second = 4 * 6 + 4, dog = 4 * 6 + 1;
+  EXPECT_EQ(patches.label[first], patches.label[second]);
+  EXPECT_EQ(patches.column[first], 3);
+  EXPECT_EQ(patches.column[second], 9);
+  EXPECT_EQ(patches.number[first], 1);
+  EXPECT_EQ(patches.number[second], 1);
+  EXPECT_EQ(patches.number[dog], 0);
 }
 
 TEST(Questions, NamesFromLeftToRight) {

@@ -118,10 +118,10 @@ std::vector<float> Resample(const TextPlan& plan, const Printed& printed, const 
   return coverage;
 }
 
-// The character that owns most of the patch's width; letters own their columns over the line's
-// height.
-int LabelPatch(const PatchGrid& grid, int row, int col, const Printed& printed, const TextMap& map,
-               const std::vector<float>& coverage) {
+// The index of the character that owns most of the patch's width, or -1; letters own their columns
+// over the line's height.
+int CharacterOf(const PatchGrid& grid, int row, int col, const Printed& printed, const TextMap& map,
+                const std::vector<float>& coverage) {
   float ink = 0;
   for (int y = row * kPatchPixels; y < (row + 1) * kPatchPixels; ++y) {
     for (int x = col * kPatchPixels; x < (col + 1) * kPatchPixels; ++x) {
@@ -140,7 +140,7 @@ int LabelPatch(const PatchGrid& grid, int row, int col, const Printed& printed, 
   }
   const auto best = std::max_element(hits.begin(), hits.end());
   if (best == hits.end() || *best * 2 < kProbes) return -1;
-  return printed.characters[best - hits.begin()].label;
+  return static_cast<int>(best - hits.begin());
 }
 
 }  // namespace
@@ -240,8 +240,7 @@ struct TextPainter::Impl {
 TextPainter::TextPainter() : impl_(std::make_unique<Impl>()) {}
 TextPainter::~TextPainter() = default;
 
-Picture TextPainter::Paint(const TextPlan& plan, int first_label,
-                           std::vector<int32_t>& patch_labels) {
+Picture TextPainter::Paint(const TextPlan& plan, int first_label, PatchTruth& patches) {
   Printed printed = impl_->Print(plan);
   if (FitScale(plan, printed) < 0.5f) HalveAlpha(printed);
   const TextMap map = MapText(plan, printed, FitScale(plan, printed));
@@ -254,10 +253,13 @@ Picture TextPainter::Paint(const TextPlan& plan, int first_label,
       picture.rgb[i * 3 + c] = static_cast<uint8_t>(std::clamp(value + 0.5f, 0.0f, 255.0f));
     }
   }
-  patch_labels.assign(grid.count(), -1);
+  patches.Assign(grid.count());
   for (int p = 0; p < grid.count(); ++p) {
-    const int label = LabelPatch(grid, p / grid.cols, p % grid.cols, printed, map, coverage);
-    if (label >= 0) patch_labels[p] = first_label + label;
+    const int at = CharacterOf(grid, p / grid.cols, p % grid.cols, printed, map, coverage);
+    const int label = at < 0 ? -1 : printed.characters[at].label;
+    if (label < 0) continue;
+    patches.label[p] = first_label + label;
+    patches.number[p] = kMostThings + std::min(at, kMostCharacters - 1);
   }
   if (plan.blur > 0) Blur(picture, plan.blur);
   if (plan.noise > 0) AddNoise(picture, plan.noise, plan.noise_seed);

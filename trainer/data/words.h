@@ -87,9 +87,9 @@ class TextPainter {
   TextPainter(const TextPainter&) = delete;
   TextPainter& operator=(const TextPainter&) = delete;
 
-  // patch_labels: first_label + AlphabetIndex of the character that has most of the patch, where
-  // the patch shows ink; else -1.
-  Picture Paint(const TextPlan& plan, int first_label, std::vector<int32_t>& patch_labels);
+  // A patch that shows ink is labelled with the character that has most of it: first_label +
+  // AlphabetIndex.
+  Picture Paint(const TextPlan& plan, int first_label, PatchTruth& patches);
 
  private:
   struct Impl;

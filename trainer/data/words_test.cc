@@ -90,8 +90,8 @@ TEST(TextPainter, LabelsReadAsTheWord) {
   for (uint64_t i = 0; i < 300; ++i) {
     RandomStream random(14, i);
     const TextPlan plan = PlanText(Book(), SampleKind::kWord, i % 2, PatchGrid{3, 12}, 0, random);
-    std::vector<int32_t> labels;
-    const Picture picture = painter.Paint(plan, 1000, labels);
+    PatchTruth patches;
+    const Picture picture = painter.Paint(plan, 1000, patches);
     ASSERT_EQ(picture.rgb.size(), static_cast<size_t>(42 * 168 * 3));
     // From left to right the labels of the middle row must appear in the order of the word's
     // letters.
@@ -99,9 +99,11 @@ TEST(TextPainter, LabelsReadAsTheWord) {
     size_t at = 0;
     int labelled = 0;
     for (int col = 0; col < 12; ++col) {
-      const int label = labels[12 + col];
+      const int label = patches.label[12 + col];
       if (label < 0) continue;
       ++labelled;
+      const size_t number = static_cast<size_t>(patches.number[12 + col] - kMostThings);
+      ASSERT_EQ(AlphabetIndex(letters[number]), label - 1000) << plan.text;
       while (at < letters.size() && AlphabetIndex(letters[at]) != label - 1000) ++at;
       ASSERT_LT(at, letters.size()) << plan.text << " in " << plan.family;
     }
@@ -117,8 +119,8 @@ TEST(TextPainter, InkShowsAndStaysOffTheSideEdges) {
     plan.blur = plan.noise = 0;
     plan.jpeg_quality = 0;
     plan.slack_x = 0.5f;
-    std::vector<int32_t> labels;
-    const Picture picture = painter.Paint(plan, 0, labels);
+    PatchTruth patches;
+    const Picture picture = painter.Paint(plan, 0, patches);
     int inked = 0;
     for (int p = 0; p < picture.width * picture.height; ++p) {
       float distance = 0;

@@ -38,24 +38,16 @@ Resampler::Resampler(const ResamplerConfig& config) : config_(config) {
   proj_ = register_parameter("proj", torch::randn({e, e}) * fan_in);
 }
 
-void Resampler::InitialiseLooking(int side) {
+void Resampler::InitialiseLooking(const std::vector<Place>& places) {
+  MCV_CHECK(static_cast<int64_t>(places.size()) == config_.queries);
   const torch::NoGradGuard guard;
   const int64_t e = config_.width;
-  const int64_t count = config_.queries;
   const int64_t bands = e / 4;
-  // Rows of about equal length, each with its places spread over the columns.
-  const int64_t rows = std::max<int64_t>(1, std::lround(std::sqrt(double(count))));
-  Tensor x = torch::empty({count});
-  Tensor y = torch::empty({count});
-  for (int64_t r = 0; r < rows; ++r) {
-    const int64_t first = count * r / rows;
-    const int64_t last = count * (r + 1) / rows;
-    for (int64_t i = first; i < last; ++i) {
-      const double along =
-          (static_cast<double>(i - first) + 0.5) / static_cast<double>(last - first);
-      x[i] = along * side - 0.5;
-      y[i] = (static_cast<double>(r) + 0.5) / static_cast<double>(rows) * side - 0.5;
-    }
+  Tensor x = torch::empty({config_.queries});
+  Tensor y = torch::empty({config_.queries});
+  for (int64_t i = 0; i < config_.queries; ++i) {
+    x[i] = places[i].column;
+    y[i] = places[i].row;
   }
   const Tensor exponent = torch::arange(bands, at::kFloat) / static_cast<double>(bands);
   const Tensor frequency = 1.0 / torch::pow(torch::full({bands}, 10000.0f), exponent);

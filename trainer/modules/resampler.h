@@ -24,6 +24,12 @@ struct GridSize {
   }
 };
 
+// A point among patches, in patches: the centre of the first one is (0, 0).
+struct Place {
+  double column = 0;
+  double row = 0;
+};
+
 // [rows * cols, width] fp32: sines and cosines of the column, then of the row.
 Tensor SinCosTable(GridSize grid, int64_t width);
 
@@ -35,10 +41,9 @@ class Resampler : public torch::nn::Module {
   // picture i - 1. Returns [pictures * queries, width] of x's type.
   Tensor Forward(const Tensor& x, const std::vector<GridSize>& grids);
 
-  // Makes query i start by looking at one place of a side x side grid, places spread evenly. Values
-  // carry no position, so where something is can only be told by which query saw it; random
-  // queries look everywhere and take long to divide the picture up.
-  void InitialiseLooking(int side);
+  // Makes query i start by looking at places[i]: random queries look everywhere and take long to
+  // divide the picture up.
+  void InitialiseLooking(const std::vector<Place>& places);
 
   const ResamplerConfig& config() const { return config_; }
 

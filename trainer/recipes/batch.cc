@@ -17,6 +17,15 @@ Tensor ToTensor(const std::vector<int64_t>& values) {
   return torch::tensor(at::ArrayRef<int64_t>(values), at::kLong);
 }
 
+Tensor JoinTruths(const std::vector<Sample>& samples, std::vector<int32_t> PatchTruth::*list) {
+  std::vector<int64_t> all;
+  for (const Sample& sample : samples) {
+    const std::vector<int32_t>& values = sample.patches.*list;
+    all.insert(all.end(), values.begin(), values.end());
+  }
+  return ToTensor(all);
+}
+
 // One patch of `picture` as 3 x 14 x 14 normalised values.
 void FlattenPatch(const Picture& picture, int row, int col, float* out) {
   for (int channel = 0; channel < 3; ++channel) {
@@ -33,8 +42,9 @@ void FlattenPatch(const Picture& picture, int row, int col, float* out) {
 
 void StepBatch::MoveTo(const torch::Device& device) {
   if (device.is_cpu()) return;
-  for (Tensor* t : {&pictures.patches, &pictures.position_ids, &text.ids, &text.feature_rows,
-                    &text.kept_rows, &targets, &patch_labels, &presence}) {
+  for (Tensor* t :
+       {&pictures.patches, &pictures.position_ids, &text.ids, &text.feature_rows, &text.kept_rows,
+        &targets, &patches.label, &patches.column, &patches.row, &patches.number, &presence}) {
     if (t->defined()) *t = t->to(device, /*non_blocking=*/true);
   }
 }
@@ -101,16 +111,16 @@ StepBatch MakeStepBatch(const std::vector<Sample>& samples, const ModelConfig& c
                         const NanoTokenizer* tokenizer, int num_things) {
   StepBatch batch;
   std::vector<const Picture*> pictures;
-  std::vector<int64_t> labels;
   batch.scenes = true;
   for (const Sample& sample : samples) {
     pictures.push_back(&sample.picture);
-    labels.insert(labels.end(), sample.patch_labels.begin(), sample.patch_labels.end());
     batch.scenes = batch.scenes && sample.kind == SampleKind::kScene;
   }
   batch.pictures = MakePictureBatch(pictures, config.vision.table_side);
-  batch.patch_labels = ToTensor(labels);
-  MCV_CHECK(batch.patch_labels.size(0) == batch.pictures.offsets.back());
+  batch.patches = {JoinTruths(samples, &PatchTruth::label),
+                   JoinTruths(samples, &PatchTruth::column), JoinTruths(samples, &PatchTruth::row),
+                   JoinTruths(samples, &PatchTruth::number)};
+  MCV_CHECK(batch.patches.label.size(0) == batch.pictures.offsets.back());
   batch.presence = torch::zeros({static_cast<int64_t>(samples.size()), num_things});
   float* presence = MutableData<float>(batch.presence);
   for (size_t i = 0; i < samples.size(); ++i) {

@@ -9,11 +9,16 @@
 
 namespace mcv::trainer {
 
+// PatchTruth of all pictures of a step, [patch rows] int64 each; -1 where nothing is asked.
+struct PatchTargets {
+  Tensor label, column, row, number;
+};
+
 struct StepBatch {
   PictureBatch pictures;
-  TextBatch text;       // empty when no tokenizer was given
-  Tensor targets;       // [kept] int64, -1 where a row is only padding
-  Tensor patch_labels;  // [patch rows] int64, -1 where a patch has no label
+  TextBatch text;  // empty when no tokenizer was given
+  Tensor targets;  // [kept] int64, -1 where a row is only padding
+  PatchTargets patches;
   Tensor presence;      // [pictures, things] fp32, 1 where the picture shows the thing
   bool scenes = false;  // all samples are scenes: `presence` means something
 

@@ -1,38 +1,25 @@
 #include "trainer/recipes/config.h"
 
 #include <algorithm>
+#include <climits>
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <vector>
 
 #include "base/mapped_file.h"
+#include "trainer/data/scoring.h"
 
 namespace mcv::trainer {
 namespace {
 
 constexpr int kRampLevels = 10;
 
-size_t EditDistance(const std::string& a, const std::string& b) {
-  std::vector<size_t> row(b.size() + 1);
-  for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
-  for (size_t i = 1; i <= a.size(); ++i) {
-    size_t diagonal = row[0];
-    row[0] = i;
-    for (size_t j = 1; j <= b.size(); ++j) {
-      const size_t substitute = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
-      diagonal = row[j];
-      row[j] = std::min({substitute, row[j] + 1, row[j - 1] + 1});
-    }
-  }
-  return row[b.size()];
-}
-
 std::string NearestName(const std::string& name) {
   TrainConfig config;
   std::string nearest;
-  size_t best = SIZE_MAX;
+  int best = INT_MAX;
   TrainConfig::Visit(config, [&](const char* known, auto&, const char*) {
-    const size_t distance = EditDistance(name, known);
+    const int distance = EditDistance(name, known);
     if (distance < best) {
       best = distance;
       nearest = known;
@@ -90,6 +77,19 @@ DataConfig TrainConfig::Data(int64_t step) const {
   data.min_turns = min_turns;
   data.max_turns = max_turns;
   return data;
+}
+
+Result<at::ScalarType> MatrixType(const std::string& precision, const torch::Device& device) {
+  if (precision == "bf16") return at::kBFloat16;
+  if (precision == "fp32") return at::kFloat;
+  if (precision != "auto") {
+    return InvalidArgument("precision is bf16, fp32 or auto, not \"" + precision + "\"");
+  }
+  if (!device.is_cpu()) return at::kBFloat16;
+#if defined(__x86_64__) && defined(__GNUC__)
+  if (__builtin_cpu_supports("avx512bf16")) return at::kBFloat16;
+#endif
+  return at::kFloat;
 }
 
 Status ReadConfig(const std::string& path, TrainConfig& config) {

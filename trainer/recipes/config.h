@@ -8,6 +8,7 @@
 
 #include "base/status.h"
 #include "spec/config.h"
+#include "trainer/compat.h"
 #include "trainer/data/generator.h"
 
 namespace mcv::trainer {
@@ -16,9 +17,9 @@ struct TrainConfig {
   // Where.
   std::string run_dir = "run";
   std::string tokenizer_dir;  // empty: built into run_dir/tokenizer
-  std::string init;           // a safetensors file or HF folder to start from: weights alone
+  std::string init;           // a safetensors file, HF folder or GGUF pair: weights alone
+  std::string init_parts = "vpm.,resampler.,llm.,aux.";  // of init; other parameters start afresh
   bool resume = false;
-  bool fresh_resampler = false;  // with init: all weights but the resampler's
   // What: see recipes/stage.h.
   std::string stage = "encoder";
   // Sizes of the model.
@@ -62,9 +63,11 @@ struct TrainConfig {
   double clip = 1.0;
   double ema = 0.998;            // average of the weights that evaluation and export use; 0: none
   double dense_weight = 0.3;     // of the dense loss beside the answers' loss
+  double place_weight = 0.25;    // within the dense loss: where the thing's centre is
+  double number_weight = 0.5;    // within the dense loss: how many, or which character
   double presence_weight = 0.3;  // of the things-present loss
   // How.
-  std::string precision = "bf16";  // or "fp32"
+  std::string precision = "auto";  // see MatrixType
   std::string device = "cpu";      // or "cuda", "cuda:1", ...
   int threads = 2;
   int log_every = 20;
@@ -77,9 +80,10 @@ struct TrainConfig {
   static void Visit(Self& c, Visitor&& v) {
     v("run-dir", c.run_dir, "folder for checkpoints and the log");
     v("tokenizer-dir", c.tokenizer_dir, "tokenizer.json's folder; made in the run folder if empty");
-    v("init", c.init, "weights to start from (safetensors file or HF folder)");
+    v("init", c.init,
+      "weights to start from (safetensors file, HF folder, LLM .gguf or its folder)");
+    v("init-parts", c.init_parts, "parameters to take from --init, by the start of their names");
     v("resume", c.resume, "go on from the newest checkpoint in the run folder");
-    v("fresh-resampler", c.fresh_resampler, "do not take the resampler's weights from --init");
     v("stage", c.stage, "encoder, connector or all");
     v("vision-width", c.vision_width, "width of the vision tower");
     v("vision-layers", c.vision_layers, "layers of the vision tower");
@@ -119,8 +123,10 @@ struct TrainConfig {
     v("clip", c.clip, "largest gradient norm");
     v("ema", c.ema, "decay of the averaged weights, 0 for none");
     v("dense-weight", c.dense_weight, "weight of the dense loss in stage all");
+    v("place-weight", c.place_weight, "within the dense loss, of columns and of rows");
+    v("number-weight", c.number_weight, "within the dense loss, of numbers");
     v("presence-weight", c.presence_weight, "weight of the things-present loss");
-    v("precision", c.precision, "bf16 or fp32: type of matrix products");
+    v("precision", c.precision, "bf16, fp32 or auto: type of matrix products");
     v("device", c.device, "cpu or cuda: where arithmetic runs");
     v("threads", c.threads, "threads for arithmetic");
     v("log-every", c.log_every, "steps between log lines");
@@ -135,6 +141,11 @@ struct TrainConfig {
   // Number of the ramp's level at a step; data settings change only when it does.
   int RampLevel(int64_t step) const;
 };
+
+// The type of matrix products that a precision stands for: "bf16", "fp32", or "auto", which is bf16
+// where the device multiplies in it and fp32 elsewhere (without the instructions bf16 is several
+// times slower than fp32).
+Result<at::ScalarType> MatrixType(const std::string& precision, const torch::Device& device);
 
 // Unknown or wrongly typed names are errors that name the nearest setting.
 Status ReadConfig(const std::string& path, TrainConfig& config);

@@ -24,14 +24,20 @@ Tensor MeanCrossEntropy(const Tensor& logits, const Tensor& targets) {
 AuxiliaryHeads::AuxiliaryHeads(int64_t vision_width, int64_t patch_classes, int64_t things) {
   patch_ =
       register_module("patch", std::make_shared<Dense>(vision_width, patch_classes, true, 0.5));
+  place_ =
+      register_module("place", std::make_shared<Dense>(vision_width, 2 * kPlaceCells, true, 0.5));
+  number_ =
+      register_module("number", std::make_shared<Dense>(vision_width, kNumberClasses, true, 0.5));
   presence_ = register_module("presence", std::make_shared<Dense>(vision_width, things, true, 0.5));
   // Few of all things are in a picture: start from "absent" instead of learning that first.
   const torch::NoGradGuard guard;
   presence_->bias.fill_(-4.0);
 }
 
-Tensor AuxiliaryHeads::PatchLogits(const Tensor& encoded) const {
-  return (*patch_)(encoded).to(at::kFloat);
+AuxiliaryHeads::PatchLogits AuxiliaryHeads::Patches(const Tensor& encoded) const {
+  const Tensor place = (*place_)(encoded).to(at::kFloat);
+  return {(*patch_)(encoded).to(at::kFloat), place.narrow(1, 0, kPlaceCells),
+          place.narrow(1, kPlaceCells, kPlaceCells), (*number_)(encoded).to(at::kFloat)};
 }
 
 Tensor AuxiliaryHeads::PresenceLogits(const Tensor& encoded,
@@ -60,6 +66,24 @@ std::vector<std::pair<std::string, Tensor>> TrainedModel::Parameters() const {
   return parameters;
 }
 
+namespace {
+
+void AddDenseLosses(const AuxiliaryHeads& heads, const Tensor& encoded, const PatchTargets& targets,
+                    const LossWeights& weights, Losses& losses) {
+  const AuxiliaryHeads::PatchLogits logits = heads.Patches(encoded);
+  losses.dense = MeanCrossEntropy(logits.label, targets.label);
+  const Tensor place =
+      MeanCrossEntropy(logits.column, targets.column) + MeanCrossEntropy(logits.row, targets.row);
+  const Tensor number = MeanCrossEntropy(logits.number, targets.number);
+  losses.total = losses.total +
+                 weights.dense * (losses.dense + weights.place * place + weights.number * number);
+  losses.patch_hits = HitShare(logits.label, targets.label);
+  losses.column_hits = HitShare(logits.column, targets.column);
+  losses.number_hits = HitShare(logits.number, targets.number);
+}
+
+}  // namespace
+
 Losses ComputeLosses(TrainedModel& model, const StepBatch& batch, const Stage& stage,
                      const LossWeights& weights, at::ScalarType type) {
   Losses losses;
@@ -71,10 +95,7 @@ Losses ComputeLosses(TrainedModel& model, const StepBatch& batch, const Stage& s
   }
   losses.total = torch::zeros({}, encoded.options().dtype(at::kFloat));
   if (stage.dense_loss) {
-    const Tensor logits = model.heads().PatchLogits(encoded);
-    losses.dense = MeanCrossEntropy(logits, batch.patch_labels);
-    losses.patch_hits = HitShare(logits, batch.patch_labels);
-    losses.total = losses.total + weights.dense * losses.dense;
+    AddDenseLosses(model.heads(), encoded, batch.patches, weights, losses);
     if (batch.scenes && weights.presence > 0.0) {
       const Tensor presence = model.heads().PresenceLogits(encoded, batch.pictures.offsets);
       losses.presence = torch::binary_cross_entropy_with_logits(presence, batch.presence, {}, {},

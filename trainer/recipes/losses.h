@@ -13,13 +13,17 @@ namespace mcv::trainer {
 class AuxiliaryHeads : public torch::nn::Module {
  public:
   AuxiliaryHeads(int64_t vision_width, int64_t patch_classes, int64_t things);
-  // fp32 logits [patch rows, patch classes].
-  Tensor PatchLogits(const Tensor& encoded) const;
+  // fp32 logits of each patch: which thing or character [rows, patch classes], the cells of the
+  // thing's centre [rows, kPlaceCells] twice, and how many [rows, kNumberClasses].
+  struct PatchLogits {
+    Tensor label, column, row, number;
+  };
+  PatchLogits Patches(const Tensor& encoded) const;
   // fp32 logits [pictures, things] from each picture's mean patch.
   Tensor PresenceLogits(const Tensor& encoded, const std::vector<int64_t>& offsets) const;
 
  private:
-  std::shared_ptr<Dense> patch_, presence_;
+  std::shared_ptr<Dense> patch_, place_, number_, presence_;
 };
 
 // What training holds: the model, whose parameters are named as published, and "aux." heads.
@@ -38,6 +42,8 @@ class TrainedModel : public torch::nn::Module {
 
 struct LossWeights {
   double dense = 1.0;
+  double place = 0.25;  // within dense, for each of column and row
+  double number = 0.5;  // within dense
   double presence = 0.05;
 };
 
@@ -45,10 +51,12 @@ struct LossWeights {
 // loss.
 struct Losses {
   Tensor total;
-  Tensor dense;
+  Tensor dense;     // of labels; `total` also has those of places and numbers
   Tensor presence;  // summed over things, mean over pictures
   Tensor answer;
   Tensor patch_hits;   // share of labelled patches whose class is right
+  Tensor column_hits;  // ... whose thing's centre is in the right column
+  Tensor number_hits;  // ... whose number is right
   Tensor answer_hits;  // share of answer tokens that are right given the ones before
 };
 Losses ComputeLosses(TrainedModel& model, const StepBatch& batch, const Stage& stage,

@@ -56,17 +56,42 @@ double SumOfSquares(const Tensor& tensor) {
 
 }  // namespace
 
-Tensor Orthogonalise(const Tensor& matrices) {
-  // The quintic of Muon: singular values in (0, 1] go to about 1 within five steps.
-  constexpr double kA = 3.4445, kB = -4.7750, kC = 2.0315;
-  const Tensor norms = matrices.flatten(1).norm(2, 1).view({-1, 1, 1}) + 1e-7;
-  Tensor x = (matrices / norms).to(at::kBFloat16);
-  for (int i = 0; i < 5; ++i) {
-    const Tensor gram = torch::bmm(x, x.transpose(1, 2));
-    const Tensor polynomial = kB * gram + kC * torch::bmm(gram, gram);
-    x = kA * x + torch::bmm(polynomial, x);
+namespace {
+
+// One Newton-Schulz step of Muon: singular values in (0, 1] go to about 1 within five.
+constexpr double kA = 3.4445, kB = -4.7750, kC = 2.0315;
+constexpr int kNewtonSchulzSteps = 5;
+
+template <class Multiply>
+Tensor NewtonSchulz(Tensor x, const Multiply& multiply) {
+  for (int i = 0; i < kNewtonSchulzSteps; ++i) {
+    const Tensor gram = multiply(x, x.transpose(-2, -1));
+    const Tensor polynomial = kB * gram + kC * multiply(gram, gram);
+    x = kA * x + multiply(polynomial, x);
   }
-  return x.to(at::kFloat);
+  return x;
+}
+
+}  // namespace
+
+Tensor Orthogonalise(const Tensor& matrices, at::ScalarType type) {
+  const Tensor norms = matrices.flatten(1).norm(2, 1).view({-1, 1, 1}) + 1e-7;
+  const Tensor x = (matrices / norms).to(type);
+  if (!x.is_cpu() || type != at::kFloat) {
+    return NewtonSchulz(x, [](const Tensor& a, const Tensor& b) { return torch::bmm(a, b); })
+        .to(at::kFloat);
+  }
+  // libtorch multiplies a batch of fp32 matrices one after the other, each too small for two
+  // threads: a matrix for each thread is faster.
+  const Tensor result = torch::empty_like(x);
+  at::parallel_for(0, x.size(0), 1, [&](int64_t begin, int64_t end) {
+    const torch::NoGradGuard guard;
+    for (int64_t i = begin; i < end; ++i) {
+      result[i].copy_(
+          NewtonSchulz(x[i], [](const Tensor& a, const Tensor& b) { return torch::mm(a, b); }));
+    }
+  });
+  return result;
 }
 
 Optimizer::Optimizer(std::vector<NamedTensor> parameters, const OptimizerOptions& options)
@@ -171,7 +196,7 @@ void Optimizer::StepMuon(const std::vector<Slot*>& slots, double rate, double gr
     const bool tall = slot->parameter.size(0) > slot->parameter.size(1);
     updates.push_back(tall ? look_ahead.t() : look_ahead);
   }
-  const Tensor directions = Orthogonalise(torch::stack(updates));
+  const Tensor directions = Orthogonalise(torch::stack(updates), options_.matrix_type);
   const int64_t larger = std::max(slots[0]->parameter.size(0), slots[0]->parameter.size(1));
   const double size = 0.2 * std::sqrt(static_cast<double>(larger));
   for (size_t i = 0; i < slots.size(); ++i) {

@@ -29,6 +29,7 @@ struct OptimizerOptions {
   double epsilon = 1e-8;
   double clip = 1.0;
   double ema = 0.0;
+  at::ScalarType matrix_type = at::kFloat;  // in which Muon multiplies
 };
 
 class Optimizer {
@@ -76,6 +77,6 @@ class Optimizer {
 };
 
 // Each matrix of a batch [n, rows, columns], rows <= columns, moved to singular values near one.
-Tensor Orthogonalise(const Tensor& matrices);
+Tensor Orthogonalise(const Tensor& matrices, at::ScalarType type);
 
 }  // namespace mcv::trainer

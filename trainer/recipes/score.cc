@@ -1,29 +1,15 @@
 #include "trainer/recipes/score.h"
 
 #include <algorithm>
-#include <cctype>
 #include <cstdio>
 
-#include "trainer/data/alphabet.h"
+#include "trainer/data/scoring.h"
 
 namespace mcv::trainer {
 namespace {
 
 constexpr int kBatch = 50;
 constexpr size_t kMostExamples = 60;
-
-std::string Trim(std::string text) {
-  while (!text.empty() && (text.back() == ' ' || text.back() == '.' || text.back() == '\n')) {
-    text.pop_back();
-  }
-  const size_t first = text.find_first_not_of(" \n");
-  return first == std::string::npos ? "" : text.substr(first);
-}
-
-std::string Lower(std::string text) {
-  for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return text;
-}
 
 double Percent(int64_t part, int64_t whole) {
   return whole == 0 ? 0.0 : 100.0 * static_cast<double>(part) / static_cast<double>(whole);
@@ -35,19 +21,14 @@ void Count(bool right, TypeScore& score) {
 }
 
 void CountTurn(const Turn& turn, const std::string& answer, ScoreTable& table) {
-  const bool right = SameAnswer(turn.type, answer, turn.answer);
+  const AnswerScore scored = ScoreAnswer(turn, answer);
   TypeScore& score = table.types[static_cast<size_t>(turn.type)];
-  Count(right, score);
-  if (turn.type == QuestionType::kRead) {
-    const int64_t length = static_cast<int64_t>(CodePoints(turn.answer).size());
-    score.characters += length;
-    score.right_characters +=
-        std::max<int64_t>(0, length - EditDistance(Trim(answer), Trim(turn.answer)));
-  }
+  Count(scored.exact, score);
+  score.partial += scored.partial;
   if (turn.type == QuestionType::kYesNo) {
-    Count(right, turn.answer == "Yes" ? table.yes_truths : table.no_truths);
+    Count(scored.exact, turn.answer == "Yes" ? table.yes_truths : table.no_truths);
   }
-  if (!right && table.examples.size() < kMostExamples) {
+  if (!scored.exact && table.examples.size() < kMostExamples) {
     table.examples.push_back({turn.question, turn.answer, answer});
   }
 }
@@ -84,29 +65,6 @@ ScoreTable Score(DataGenerator& generator, const ScoreOptions& options, const An
   ScoreKind(generator, options, SampleKind::kScene, options.scenes, answerer, table);
   ScoreKind(generator, options, SampleKind::kWord, options.words, answerer, table);
   return table;
-}
-
-bool SameAnswer(QuestionType type, const std::string& answer, const std::string& truth) {
-  const std::string a = Trim(answer);
-  const std::string b = Trim(truth);
-  return type == QuestionType::kRead ? a == b : Lower(a) == Lower(b);
-}
-
-int64_t EditDistance(const std::string& a, const std::string& b) {
-  const std::vector<char32_t> x = CodePoints(a);
-  const std::vector<char32_t> y = CodePoints(b);
-  std::vector<int64_t> row(y.size() + 1);
-  for (size_t j = 0; j <= y.size(); ++j) row[j] = static_cast<int64_t>(j);
-  for (size_t i = 1; i <= x.size(); ++i) {
-    int64_t diagonal = row[0];
-    row[0] = static_cast<int64_t>(i);
-    for (size_t j = 1; j <= y.size(); ++j) {
-      const int64_t substitute = diagonal + (x[i - 1] == y[j - 1] ? 0 : 1);
-      diagonal = row[j];
-      row[j] = std::min({substitute, row[j] + 1, row[j - 1] + 1});
-    }
-  }
-  return row[y.size()];
 }
 
 const char* QuestionTypeName(QuestionType type) {
@@ -150,9 +108,9 @@ std::string FormatScores(const ScoreTable& table) {
     const TypeScore& score = table.types[i];
     row(QuestionTypeName(type), score.asked, Percent(score.right, score.asked),
         100.0 * GuessingLevel(type));
-    if (type == QuestionType::kRead) {
-      row("reading, characters", score.characters,
-          Percent(score.right_characters, score.characters), 0.0);
+    if (type == QuestionType::kRead || type == QuestionType::kName) {
+      row(type == QuestionType::kRead ? "  characters" : "  things of the list", score.asked,
+          100.0 * score.partial / static_cast<double>(std::max<int64_t>(1, score.asked)), 0.0);
     }
   }
   row("  truth is yes", table.yes_truths.asked,

@@ -15,8 +15,7 @@ namespace mcv::trainer {
 struct TypeScore {
   int64_t asked = 0;
   int64_t right = 0;
-  int64_t characters = 0;        // kRead only: characters of the truth ...
-  int64_t right_characters = 0;  // ... less those that editing the answer into it changes
+  double partial = 0.0;  // sum of AnswerScore::partial
 };
 
 struct ScoreOptions {
@@ -45,13 +44,6 @@ struct ScoreTable {
 using Answerer = std::function<std::vector<std::string>(const std::vector<Sample>&)>;
 
 ScoreTable Score(DataGenerator& generator, const ScoreOptions& options, const Answerer& answerer);
-
-// Equal after trimming spaces and a final full stop; letters' case does not matter except in
-// reading.
-bool SameAnswer(QuestionType type, const std::string& answer, const std::string& truth);
-
-// Insertions, deletions and substitutions of characters (code points) that turn a into b.
-int64_t EditDistance(const std::string& a, const std::string& b);
 
 const char* QuestionTypeName(QuestionType type);
 

@@ -7,6 +7,8 @@
 #include <nlohmann/json.hpp>
 
 #include "base/file_writer.h"
+#include "trainer/checkpoint/import.h"
+#include "trainer/recipes/places.h"
 
 namespace mcv::trainer {
 namespace {
@@ -47,6 +49,7 @@ Status Trainer::Setup() {
   std::error_code error;
   fs::create_directories(config_.run_dir, error);
   if (error) return IoError(config_.run_dir + ": cannot make the folder: " + error.message());
+  MCV_ASSIGN_OR_RETURN(type_, MatrixType(config_.precision, torch::Device(config_.device)));
   at::set_num_threads(config_.threads);
   torch::manual_seed(static_cast<uint64_t>(config_.seed));
   MCV_ASSIGN_OR_RETURN(assets_, DataAssets::Load(DataPaths{}));
@@ -95,6 +98,7 @@ void Trainer::MakeOptimizer() {
   options.momentum = config_.momentum;
   options.clip = config_.clip;
   options.ema = config_.ema;
+  options.matrix_type = type_;
   optimizer_ = std::make_unique<Optimizer>(std::move(trained), options);
 }
 
@@ -135,13 +139,13 @@ Status Trainer::StartWeights() {
     if (newest.status().code() != StatusCode::kNotFound) return newest.status();
   }
   if (!config_.init.empty()) {
-    // Exported weights have no training heads; they start afresh then.
-    MCV_RETURN_IF_ERROR(LoadTensors(config_.init, model_->Parameters(), {{"aux."}, {}}));
+    MCV_RETURN_IF_ERROR(ImportWeights(config_.init, config_.init_parts, model_->Parameters()));
   } else {
     MCV_RETURN_IF_ERROR(InitialisePatches());
   }
-  if (config_.init.empty() || config_.fresh_resampler) {
-    model_->model().resampler().InitialiseLooking(config_.scale_resolution / 14);
+  if (config_.init.empty() || !InParts("resampler.", config_.init_parts)) {
+    model_->model().resampler().InitialiseLooking(
+        SpreadPlaces(GridShares(config_.Data(config_.steps)), config_.queries));
   }
   MakeOptimizer();
   return OkStatus();
@@ -180,11 +184,12 @@ Batch Trainer::NextBatch() {
 }
 
 void Trainer::Step(const StepBatch& batch) {
-  const bool bf16 = config_.precision != "fp32";
-  const LossWeights weights{stage_.answer_loss ? config_.dense_weight : 1.0,
-                            config_.presence_weight};
-  const Losses losses =
-      ComputeLosses(*model_, batch, stage_, weights, bf16 ? at::kBFloat16 : at::kFloat);
+  LossWeights weights;
+  weights.dense = stage_.answer_loss ? config_.dense_weight : 1.0;
+  weights.place = config_.place_weight;
+  weights.number = config_.number_weight;
+  weights.presence = config_.presence_weight;
+  const Losses losses = ComputeLosses(*model_, batch, stage_, weights, type_);
   losses.total.backward();
   const Optimizer::StepReport report = optimizer_->Step(schedule_.Rate(state_.step));
   skipped_in_a_row_ = report.skipped ? skipped_in_a_row_ + 1 : 0;
@@ -202,6 +207,8 @@ void Trainer::Step(const StepBatch& batch) {
   add("loss", losses.total);
   add(kind + "dense", losses.dense);
   add(kind + "patch_hits", losses.patch_hits);
+  if (batch.scenes) add("place_hits", losses.column_hits);
+  add(kind + "number_hits", losses.number_hits);
   add("presence", losses.presence);
   add(kind + "answer", losses.answer);
   add(kind + "answer_hits", losses.answer_hits);

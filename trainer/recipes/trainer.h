@@ -50,6 +50,7 @@ class Trainer {
 
   TrainConfig config_;
   Stage stage_;
+  at::ScalarType type_ = at::kFloat;  // of matrix products
   ModelConfig model_config_;
   std::shared_ptr<const DataAssets> assets_;
   std::unique_ptr<NanoTokenizer> tokenizer_;

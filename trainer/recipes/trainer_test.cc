@@ -8,6 +8,7 @@
 
 #include "spec/model_files.h"
 #include "trainer/checkpoint/export.h"
+#include "trainer/checkpoint/import.h"
 #include "trainer/recipes/curve.h"
 #include "trainer/recipes/score.h"
 
@@ -37,6 +38,7 @@ TrainConfig ToyConfig(const std::string& run) {
   config.log_every = 2;
   config.stage = "all";
   config.threads = 1;
+  config.precision = "bf16";
   config.scene_share = 0.5;
   config.word_share = 0.5;
   return config;
@@ -135,9 +137,12 @@ TEST(TrainerTest, OverfitsOneSmallBatch) {
   for (auto& [name, tensor] : model.Parameters()) parameters.push_back({name, tensor});
   Optimizer optimizer(parameters, OptimizerOptions());
   const Result<Stage> stage = FindStage("all");
+  LossWeights weights;
+  weights.dense = 0.3;
+  weights.presence = 0.0;
   Losses losses;
   for (int step = 0; step < 150; ++step) {
-    losses = ComputeLosses(model, batch, stage.value(), LossWeights{0.3, 0.0}, at::kBFloat16);
+    losses = ComputeLosses(model, batch, stage.value(), weights, at::kBFloat16);
     losses.total.backward();
     optimizer.Step(5e-3);
   }
@@ -187,6 +192,52 @@ TEST(TrainerTest, ExportsOpenInTheEnginesReaders) {
   }
 }
 
+// What was exported can be trained further: from the HF folder, and from the GGUF pair.
+TEST(TrainerTest, ExportedWeightsStartAnotherRun) {
+  TrainConfig config = ToyConfig("import");
+  config.steps = 2;
+  ASSERT_TRUE(TrainUntilDone(config).ok());
+  auto trainer = Trainer::Create(config);
+  ASSERT_TRUE(trainer.ok());
+  ExportSource source;
+  source.config = trainer.value()->model().model().config();
+  source.tokenizer_dir = config.run_dir + "/tokenizer";
+  for (const auto& p : trainer.value()->model().model().named_parameters()) {
+    source.parameters.emplace_back(p.key(), p.value());
+  }
+  const std::string folder = config.run_dir + "/out";
+  ASSERT_TRUE(ExportGgufPair(source, QuantMix::kF32, folder).ok());
+  ASSERT_TRUE(ExportHfFolder(source, DType::kF32, folder + "/hf").ok());
+  for (const std::string& from : {folder, folder + "/hf"}) {
+    const auto other = std::make_shared<MiniCpmV>(source.config);
+    NamedTensors targets;
+    for (const auto& p : other->named_parameters()) targets.emplace_back(p.key(), p.value());
+    const Tensor head = targets.front().second.detach().clone();
+    const Status imported = ImportWeights(from, "vpm.,resampler.", targets);
+    ASSERT_TRUE(imported.ok()) << imported.ToString();
+    for (size_t i = 0; i < targets.size(); ++i) {
+      const double difference =
+          (targets[i].second - source.parameters[i].second).abs().max().item<double>();
+      if (InParts(targets[i].first, "llm.")) continue;
+      EXPECT_LT(difference, 1e-2) << from << " " << targets[i].first;  // F16 patches and positions
+    }
+    EXPECT_TRUE(torch::equal(head, targets.front().second)) << targets.front().first;
+  }
+}
+
+TEST(TrainerTest, WeightsOfAnotherSizeAreRefusedByName) {
+  TrainConfig config = ToyConfig("other-size");
+  config.steps = 1;
+  ASSERT_TRUE(TrainUntilDone(config).ok());
+  TrainConfig larger = ToyConfig("larger");
+  larger.vision_ffn = 128;
+  larger.init = NewestCheckpoint(config.run_dir).value() + "/model.safetensors";
+  const auto refused = Trainer::Create(larger);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_NE(refused.status().message().find("mlp.fc1"), std::string::npos)
+      << refused.status().ToString();
+}
+
 TEST(TrainerTest, CurveIsAPicture) {
   TrainConfig config = ToyConfig("curve");
   ASSERT_TRUE(TrainUntilDone(config).ok());
@@ -195,6 +246,25 @@ TEST(TrainerTest, CurveIsAPicture) {
   ASSERT_TRUE(drawn.ok()) << drawn.ToString();
   EXPECT_EQ(Bytes(png).substr(1, 3), "PNG");
   EXPECT_FALSE(DrawCurve(config.run_dir + "/absent.jsonl", png).ok());
+}
+
+TEST(ConfigTest, TheShippedModelsRecipeIsReadable) {
+  for (const char* stage : {"encoder", "connector", "all"}) {
+    TrainConfig config;
+    const Status status =
+        ReadConfig(std::string(MCV_SOURCE_DIR "/trainer/recipes/nano/") + stage + ".json", config);
+    EXPECT_TRUE(status.ok()) << status.ToString();
+    EXPECT_EQ(config.stage, stage);
+    EXPECT_TRUE(config.run_dir == TrainConfig().run_dir && config.init.empty());
+  }
+}
+
+TEST(ConfigTest, PrecisionIsNamedOrChosen) {
+  const torch::Device cpu(at::kCPU);
+  EXPECT_EQ(MatrixType("bf16", cpu).value(), at::kBFloat16);
+  EXPECT_EQ(MatrixType("fp32", cpu).value(), at::kFloat);
+  EXPECT_TRUE(MatrixType("auto", cpu).ok());
+  EXPECT_EQ(MatrixType("fp8", cpu).status().code(), StatusCode::kInvalidArgument);
 }
 
 TEST(ConfigTest, UnknownSettingNamesTheNearest) {
@@ -207,14 +277,6 @@ TEST(ConfigTest, UnknownSettingNamesTheNearest) {
   std::ofstream(path) << ConfigToJson(ToyConfig("x"));
   EXPECT_TRUE(ReadConfig(path, config).ok());
   EXPECT_EQ(config.vision_width, 64);
-}
-
-TEST(ScoreTest, ComparesAnswersAsPeopleWould) {
-  EXPECT_TRUE(SameAnswer(QuestionType::kName, "a cat.", "A cat"));
-  EXPECT_FALSE(SameAnswer(QuestionType::kName, "A dog", "A cat"));
-  EXPECT_FALSE(SameAnswer(QuestionType::kRead, "Cat", "cat"));
-  EXPECT_EQ(EditDistance("kitten", "sitting"), 3);
-  EXPECT_EQ(EditDistance("", "\xc3\xa4"), 1);
 }
 
 }  // namespace

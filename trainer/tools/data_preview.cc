@@ -121,8 +121,8 @@ void DrawPicture(cairo_t* canvas, double x, double y, const mcv::trainer::Pictur
 std::string LabelText(const Sample& sample, const DataAssets& assets) {
   std::string text;
   const int cols = sample.picture.width / mcv::trainer::kPatchPixels;
-  for (size_t i = 0; i < sample.patch_labels.size(); ++i) {
-    const int label = sample.patch_labels[i];
+  for (size_t i = 0; i < sample.patches.label.size(); ++i) {
+    const int label = sample.patches.label[i];
     if (i > 0 && i % cols == 0) text += '\n';
     if (label < 0) {
       text += ". ";

@@ -46,8 +46,8 @@ Status Draw(const Options& options) {
   for (const Turn& turn : AskAboutScene(plan, parts.things, 5, 8, random)) {
     std::printf("%s  %s\n", turn.question.c_str(), turn.answer.c_str());
   }
-  std::vector<int32_t> labels;
-  Picture picture = PaintScene(Enlarged(plan, options.scale), parts.things, parts.sprites, labels);
+  PatchTruth patches;
+  Picture picture = PaintScene(Enlarged(plan, options.scale), parts.things, parts.sprites, patches);
   return WritePng(options.out, Image{picture.width, picture.height, std::move(picture.rgb)});
 }
 

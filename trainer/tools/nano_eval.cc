@@ -8,7 +8,7 @@
 #include <cstdio>
 #include <filesystem>
 
-#include "trainer/checkpoint/weights.h"
+#include "trainer/checkpoint/import.h"
 #include "trainer/recipes/answer.h"
 #include "trainer/recipes/config.h"
 #include "trainer/recipes/losses.h"
@@ -25,7 +25,7 @@ struct EvalOptions {
   ScoreOptions score;
   int threads = 2;
   int examples = 10;
-  bool fp32 = false;
+  std::string precision = "auto";
   bool dense = false;  // per-patch accuracy instead of answers
 };
 
@@ -77,7 +77,8 @@ Status Run(EvalOptions& options) {
   MCV_ASSIGN_OR_RETURN(const NanoTokenizer tokenizer, NanoTokenizer::Load(tokenizer_dir));
   TrainedModel model(config.Model(tokenizer.vocabulary_size()), assets->num_patch_classes(),
                      assets->things().size());
-  MCV_RETURN_IF_ERROR(LoadTensors(options.weights, model.Parameters(), {{"aux."}, {}}));
+  MCV_RETURN_IF_ERROR(
+      ImportWeights(options.weights, "vpm.,resampler.,llm.,aux.", model.Parameters()));
   DataConfig data = config.Data(config.steps);
   data.scene_difficulty = options.score.scene_difficulty;
   data.word_difficulty = options.score.word_difficulty;
@@ -86,7 +87,8 @@ Status Run(EvalOptions& options) {
   data.word_share = options.score.words > 0 ? 1.0 : 0.0;
   data.line_share = 0.0;
   DataGenerator generator(assets, data);
-  const at::ScalarType type = options.fp32 ? at::kFloat : at::kBFloat16;
+  MCV_ASSIGN_OR_RETURN(const at::ScalarType type,
+                       MatrixType(options.precision, torch::Device(at::kCPU)));
   if (options.dense) {
     PrintDense(model, generator, options, type);
     return OkStatus();
@@ -124,9 +126,10 @@ int main(int argc, char** argv) {
   app.add_option("--word-difficulty", options.score.word_difficulty);
   app.add_option("--scenes", options.score.scenes, "number of scenes");
   app.add_option("--words", options.score.words, "number of words");
+  app.add_option("--first", options.score.first_index, "index of the first picture");
   app.add_option("--threads", options.threads);
   app.add_option("--examples", options.examples, "wrong answers to show");
-  app.add_flag("--fp32", options.fp32, "matrix products in fp32");
+  app.add_option("--precision", options.precision, "bf16, fp32 or auto");
   app.add_flag("--dense", options.dense, "score the encoder's patch labels instead");
   try {
     app.parse(argc, argv);
