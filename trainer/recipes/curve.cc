@@ -116,7 +116,7 @@ void DrawSeries(cairo_t* cr, const Box& box, const std::vector<std::pair<double,
     cairo_set_source_rgba(cr, rgb[0], rgb[1], rgb[2], pass == 0 ? 0.25 : 1.0);
     cairo_set_line_width(cr, pass == 0 ? 1.0 : 2.0);
     double mean = points[0].second;
-    const double keep = points.size() > 50 ? 0.95 : 0.7;
+    const double keep = points.size() > 50 ? 0.85 : 0.7;
     for (size_t i = 0; i < points.size(); ++i) {
       mean = keep * mean + (1.0 - keep) * points[i].second;
       const double y = pass == 0 ? points[i].second : mean;
@@ -132,7 +132,11 @@ void DrawSeries(cairo_t* cr, const Box& box, const std::vector<std::pair<double,
 
 void DrawPanel(cairo_t* cr, Box box, const Panel& panel) {
   constexpr double kColours[][3] = {{0.12, 0.35, 0.75}, {0.80, 0.25, 0.15}, {0.10, 0.55, 0.25},
-                                    {0.55, 0.25, 0.65}, {0.75, 0.55, 0.05}, {0.20, 0.60, 0.65}};
+                                    {0.55, 0.25, 0.65}, {0.75, 0.55, 0.05}, {0.20, 0.60, 0.65},
+                                    {0.90, 0.45, 0.65}, {0.35, 0.35, 0.35}};
+  // Names stand beside the curves, not on them.
+  const double names_left = box.right - 185;
+  box.right -= 200;
   box.x_end = 1.0;
   box.y_end = panel.title == "loss" ? 1e-3 : 1.0;
   for (const auto& [name, points] : panel.series) {
@@ -147,7 +151,7 @@ void DrawPanel(cairo_t* cr, Box box, const Panel& panel) {
     const auto& rgb = kColours[index % std::size(kColours)];
     DrawSeries(cr, box, points, rgb);
     cairo_set_source_rgb(cr, rgb[0], rgb[1], rgb[2]);
-    cairo_move_to(cr, box.right - 190, box.top + 18 + 18 * static_cast<double>(index));
+    cairo_move_to(cr, names_left, box.top + 18 + 18 * static_cast<double>(index));
     cairo_show_text(
         cr, (name + "  " + TickText(std::round(1000 * points.back().second) / 1000)).c_str());
     ++index;
