@@ -38,7 +38,6 @@ TrainConfig ToyConfig(const std::string& run) {
   config.log_every = 2;
   config.stage = "all";
   config.threads = 1;
-  config.precision = "bf16";
   config.scene_share = 0.5;
   config.word_share = 0.5;
   return config;
