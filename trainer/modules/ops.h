@@ -18,13 +18,6 @@
 
 namespace mcv::trainer {
 
-// The type of activations that feed matrix products.
-enum class Precision { kFloat32, kBfloat16 };
-
-inline at::ScalarType ActivationType(Precision precision) {
-  return precision == Precision::kBfloat16 ? at::kBFloat16 : at::kFloat;
-}
-
 // y = x w^T + bias. x [rows, in] fp32 or bf16; w [out, in] and bias [out] fp32 (bias may be
 // undefined). The result has x's type.
 Tensor Linear(const Tensor& x, const Tensor& weight, const Tensor& bias = Tensor());

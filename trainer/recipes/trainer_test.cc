@@ -54,6 +54,15 @@ Status TrainUntilDone(const TrainConfig& config) {
   return trainer->Run(stop);
 }
 
+ExportSource SourceOf(Trainer& trainer, const TrainConfig& config) {
+  ExportSource source;
+  source.config = trainer.model().model().config();
+  source.tokenizer_dir = config.run_dir + "/tokenizer";
+  const auto named = trainer.model().model().named_parameters();
+  for (const auto& p : named) source.parameters.emplace_back(p.key(), p.value());
+  return source;
+}
+
 // Exactly the same files as a run without a break, though the difficulty ramp runs across the
 // border.
 TEST(TrainerTest, ResumedRunEqualsUninterruptedRunBitForBit) {
@@ -155,11 +164,7 @@ TEST(TrainerTest, ExportsOpenInTheEnginesReaders) {
   ASSERT_TRUE(TrainUntilDone(config).ok());
   auto trainer = Trainer::Create(config);
   ASSERT_TRUE(trainer.ok());
-  ExportSource source;
-  source.config = trainer.value()->model().model().config();
-  source.tokenizer_dir = config.run_dir + "/tokenizer";
-  const auto named = trainer.value()->model().model().named_parameters();
-  for (const auto& p : named) source.parameters.emplace_back(p.key(), p.value());
+  const ExportSource source = SourceOf(*trainer.value(), config);
   const std::string folder = config.run_dir + "/out";
   const Status pair = ExportGgufPair(source, QuantMix::kF32, folder);
   ASSERT_TRUE(pair.ok()) << pair.ToString();
@@ -198,12 +203,7 @@ TEST(TrainerTest, ExportedWeightsStartAnotherRun) {
   ASSERT_TRUE(TrainUntilDone(config).ok());
   auto trainer = Trainer::Create(config);
   ASSERT_TRUE(trainer.ok());
-  ExportSource source;
-  source.config = trainer.value()->model().model().config();
-  source.tokenizer_dir = config.run_dir + "/tokenizer";
-  for (const auto& p : trainer.value()->model().model().named_parameters()) {
-    source.parameters.emplace_back(p.key(), p.value());
-  }
+  const ExportSource source = SourceOf(*trainer.value(), config);
   const std::string folder = config.run_dir + "/out";
   ASSERT_TRUE(ExportGgufPair(source, QuantMix::kF32, folder).ok());
   ASSERT_TRUE(ExportHfFolder(source, DType::kF32, folder + "/hf").ok());
