@@ -1,5 +1,6 @@
 #include "trainer/checkpoint/import.h"
 
+#include <algorithm>
 #include <cstring>
 #include <filesystem>
 #include <map>
