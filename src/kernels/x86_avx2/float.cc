@@ -39,6 +39,10 @@ namespace mcv::MCV_TARGET_NS {
 const DotKernel& FloatDot() { return kFloatDot; }
 const PanelKernel& F32Panel() { return kF32Panel; }
 
+void LoadRowAsFloats(DType type, const std::byte* row, int64_t n, float* out) {
+  LoadRow(type, row, n, out);
+}
+
 void FillFloat(KernelTable* table) {
   table->layer_norm = LayerNormRow;
   table->rms_norm = RmsNormRow;

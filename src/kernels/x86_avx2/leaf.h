@@ -9,12 +9,18 @@ namespace mcv::x86_avx2 {
 void FillFloat(KernelTable* table);
 const DotKernel& FloatDot();
 const PanelKernel& F32Panel();
+// Many tokens, both sides as whole numbers of 12 bits; any type.
+const PanelKernel& Int16Panel();
+// Many tokens times the K types with int8 tokens; null for other types.
+const PanelKernel* KPanel(DType type);
 // Few tokens times quantised rows with int8 tokens, for the K types and for those in blocks of 32;
 // null for other types.
 const DotKernel* KDot(DType type);
 const DotKernel* Block32Dot(DType type);
 // load_row for quantised types: K types and Q8_0 by vectors, to the last bit what formats/quant
 // says.
+// The same for every type.
+void LoadRowAsFloats(DType type, const std::byte* row, int64_t n, float* out);
 void LoadQuantisedRow(DType type, const std::byte* row, int64_t n, float* out);
 
 }  // namespace mcv::x86_avx2

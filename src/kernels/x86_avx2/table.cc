@@ -20,7 +20,14 @@ const DotKernel* Dot(DType type, Numerics numerics) {
   }
   return &x86_avx2::FloatDot();
 }
-const PanelKernel* Panel(DType, Numerics) { return &x86_avx2::F32Panel(); }
+const PanelKernel* Panel(DType type, Numerics numerics) {
+  if (numerics == Numerics::kExact) return &x86_avx2::F32Panel();
+  const PanelKernel* kernel = x86_avx2::KPanel(type);
+  return kernel != nullptr ? kernel : &x86_avx2::Int16Panel();
+}
+const PanelKernel* AttentionPanel(DType, Numerics numerics) {
+  return numerics == Numerics::kExact ? &x86_avx2::F32Panel() : &x86_avx2::Int16Panel();
+}
 
 }  // namespace
 
@@ -32,7 +39,7 @@ const KernelTable& Avx2Table() {
     x86_avx2::FillFloat(&t);
     t.dot = Dot;
     t.panel = Panel;
-    t.attention = Panel;
+    t.attention = AttentionPanel;
     return t;
   }();
   return table;
