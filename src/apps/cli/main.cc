@@ -12,6 +12,7 @@
 #include "apps/cli/exit_codes.h"
 #include "apps/cli/inspect.h"
 #include "apps/cli/parity.h"
+#include "apps/cli/plan.h"
 
 namespace {
 
@@ -23,6 +24,7 @@ constexpr void (*kCommands[])(CLI::App&, CommandChoice*) = {
     mcv::cli::AddChatCommand,
     mcv::cli::AddInspectCommand,
     mcv::cli::AddParityCommand,
+    mcv::cli::AddPlanCommand,
 };
 
 int RunProgram(int argc, char** argv) {
