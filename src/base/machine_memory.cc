@@ -88,8 +88,7 @@ MachineMemory ReadMachineMemory(const std::string& root) {
   ReadGroups(root, &memory);
   const std::string huge = root + "/sys/kernel/mm/transparent_hugepage/";
   if (ReadWhole(huge + "enabled").find("[always]") != std::string::npos) {
-    memory.page_bytes =
-        NumberAt(ReadWhole(huge + "hpage_pmd_size")).value_or(uint64_t{2} << 20);
+    memory.page_bytes = NumberAt(ReadWhole(huge + "hpage_pmd_size")).value_or(uint64_t{2} << 20);
   }
   return memory;
 }

@@ -119,8 +119,7 @@ Result<PlannedRun> Engine::MakePlan() const {
   request.context = context_;
   request.cache_type = CacheType(options_.numerics);
   request.batch_tokens = batch_tokens_;
-  request.answer_tokens =
-      DefaultSampling(config_.version, SamplingPreset::kGreedy).max_new_tokens;
+  request.answer_tokens = DefaultSampling(config_.version, SamplingPreset::kGreedy).max_new_tokens;
   if (config_.has_vision) request.pictures = {LargestPictureShape(config_)};
   request.page_bytes = static_cast<int64_t>(ReadMachineMemory().page_bytes);
   run.context_is_free = options_.context == 0;

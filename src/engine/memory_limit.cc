@@ -150,8 +150,8 @@ class Adviser {
   int64_t PeakWithLess(int64_t vision_less, int64_t text_less) const {
     const MemoryPlan plan = PlanWholeContext(model_, request_);
     const auto& totals = plan.totals;
-    return std::max({totals[0], totals[1] - vision_less, totals[2] - text_less,
-                     totals[3] - text_less});
+    return std::max(
+        {totals[0], totals[1] - vision_less, totals[2] - text_less, totals[3] - text_less});
   }
 
   void OtherTypes() {
@@ -195,7 +195,7 @@ bool FitContext(const MemoryModel& model, int64_t limit, MemoryRequest* request)
 std::vector<std::string> ChangesBetween(const MemoryRequest& before, const MemoryRequest& after,
                                         int64_t limit) {
   std::vector<std::string> notes;
-  const std::string reason = " to stay within " + MemoryText(limit);
+  const std::string reason = " because of the limit of " + MemoryText(limit);
   if (after.context < before.context) {
     notes.push_back("the context is " + std::to_string(after.context) + " positions instead of " +
                     std::to_string(before.context) + reason);
@@ -214,14 +214,21 @@ std::vector<MemoryAdvice> AdviseMemory(const MemoryModel& model, const MemoryReq
   return Adviser(model, request, limit).Make();
 }
 
-Result<FittedRequest> FitToLimit(const MemoryModel& model, const MemoryRequest& request,
+FittedRequest ComeClosestToLimit(const MemoryModel& model, const MemoryRequest& request,
                                  bool context_is_free, int64_t limit) {
   MemoryRequest fitted = request;
   const bool fits = FitBatch(model, limit, kGoodBatch, &fitted) ||
                     (context_is_free && FitContext(model, limit, &fitted)) ||
                     FitBatch(model, limit, kLeastBatch, &fitted);
-  if (!fits) return Refuse(model, fitted, limit);
-  return FittedRequest{fitted, ChangesBetween(request, fitted, limit)};
+  return {fitted, ChangesBetween(request, fitted, limit),
+          fits ? OkStatus() : Refuse(model, fitted, limit)};
+}
+
+Result<FittedRequest> FitToLimit(const MemoryModel& model, const MemoryRequest& request,
+                                 bool context_is_free, int64_t limit) {
+  FittedRequest fitted = ComeClosestToLimit(model, request, context_is_free, limit);
+  if (!fitted.refusal.ok()) return fitted.refusal;
+  return fitted;
 }
 
 Status MemoryGuard::Check(const MemoryRequest& request, const std::string& what) const {

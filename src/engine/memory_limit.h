@@ -25,11 +25,15 @@ std::vector<MemoryAdvice> AdviseMemory(const MemoryModel& model, const MemoryReq
 struct FittedRequest {
   MemoryRequest request;
   std::vector<std::string> notes;  // what was changed and why
+  Status refusal;  // not OK: it does not fit; says what takes how much and what to change
 };
 
-// The request, or one that stays within the limit with the whole context taken: a smaller prefill
-// batch, and where the context is the default a shorter one. Neither changes an answer.
-// ResourceExhausted says what takes how much and what to change.
+// The request, or what comes closest to staying within the limit with the whole context taken: a
+// smaller prefill batch, and where the context is the default a shorter one. Neither changes an
+// answer.
+FittedRequest ComeClosestToLimit(const MemoryModel& model, const MemoryRequest& request,
+                                 bool context_is_free, int64_t limit);
+// The same, or its refusal: ResourceExhausted.
 Result<FittedRequest> FitToLimit(const MemoryModel& model, const MemoryRequest& request,
                                  bool context_is_free, int64_t limit);
 

@@ -111,6 +111,16 @@ int64_t ResidentOf(const std::string& file_name) {
   return bytes;
 }
 
+TEST(MemoryPlan, PlanningTouchesNoWeights) {
+  for (const std::string& path : {Committed(k25LlmF16), Committed(k20Hf)}) {
+    const PlannedRun run = PlanOf(Options(path));
+    PlanWholeContext(run.model, run.request);
+    const int64_t few = run.model.metadata_mapped + 256 * 1024;
+    EXPECT_LT(ResidentOf(".gguf") + ResidentOf(".safetensors"), few);
+    EXPECT_GT(run.model.text_mapped + run.model.vision_mapped, 4 * few);
+  }
+}
+
 TEST(MemoryPlan, TheEncodersPagesAreGivenBackBeforeTheLanguageModelsAreTouched) {
   constexpr char kVision[] = "v25_tiny/gguf/mmproj-f16.gguf";
   constexpr char kText[] = "v25_tiny/gguf/llm-f16.gguf";
@@ -176,6 +186,15 @@ TEST(MemoryLimit, WhatChangesByItselfFitsAndIsTold) {
   EXPECT_EQ(context->notes.size(), 2u);
 }
 
+TEST(MemoryLimit, WhatIsRefusedHasComeAsCloseAsItCan) {
+  const PlannedRun run = PlanOf(Options());
+  const FittedRequest closest = ComeClosestToLimit(run.model, run.request, true, 1'000'000);
+  EXPECT_EQ(closest.refusal.code(), StatusCode::kResourceExhausted);
+  EXPECT_LT(closest.request.context, run.request.context);
+  EXPECT_LT(closest.request.batch_tokens, 128);
+  EXPECT_EQ(closest.notes.size(), 2u);
+}
+
 TEST(MemoryLimit, ARefusalSaysWhatHelps) {
   const PlannedRun run = PlanOf(Options());
   const auto refused = FitToLimit(run.model, run.request, false, 20'000'000);
@@ -226,8 +245,7 @@ TEST(MemoryLimit, AnEngineKeepsToIt) {
   AskOptions beams;
   beams.sampling.num_beams = 64;
   beams.max_tokens = 4000;
-  EXPECT_EQ((*session)->Ask({"Hello", {}}, beams).status().code(),
-            StatusCode::kResourceExhausted);
+  EXPECT_EQ((*session)->Ask({"Hello", {}}, beams).status().code(), StatusCode::kResourceExhausted);
   session->reset();
   EXPECT_TRUE((*engine)->NewSession().ok());
 }

@@ -89,8 +89,8 @@ Result<int> Session::AddImage(const Image& image, const AddImageOptions& options
   for (size_t i = 0; i < pictures_.size(); ++i) {
     if (pictures_[i]->key == picture->key) return static_cast<int>(i);
   }
-  MCV_RETURN_IF_ERROR(RoomForPicture(image.width, image.height,
-                                     static_cast<int64_t>(image.pixels.size())));
+  MCV_RETURN_IF_ERROR(
+      RoomForPicture(image.width, image.height, static_cast<int64_t>(image.pixels.size())));
   MCV_RETURN_IF_ERROR(EncodeViews(image, options, picture.get()));
   pictures_.push_back(std::move(picture));
   return num_images() - 1;

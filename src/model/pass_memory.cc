@@ -62,8 +62,8 @@ void NoteTower(const VisionWeights& vision, const VisionConfig& config, int64_t 
     scratch.MatMul(patches, layer.fc1.weight);
     scratch.MatMul(patches, layer.fc2.weight);
   }
-  scratch.Attention(ShapeOf(patches, patches, DType::kF32, config.heads, config.heads,
-                            config.head_dim()));
+  scratch.Attention(
+      ShapeOf(patches, patches, DType::kF32, config.heads, config.heads, config.head_dim()));
 }
 
 // As Resample multiplies.

@@ -39,8 +39,8 @@ TEST_P(PassMemoryTest, AViewTakesWhatIsPlanned) {
   VisionEncoder encoder(config, model_.weights.vision(), model_.weights.resampler(),
                         model_.context);
   const int rows = 9, cols = 7;
-  const View view{{14 * cols, 14 * rows, std::vector<uint8_t>(14 * cols * 14 * rows * 3)},
-                  rows, cols};
+  const View view{
+      {14 * cols, 14 * rows, std::vector<uint8_t>(14 * cols * 14 * rows * 3)}, rows, cols};
   const std::vector<PatchGrid> grids = {{rows, cols}};
   std::vector<float> out(size_t(encoder.rows_per_view()) * size_t(encoder.width()));
   ASSERT_TRUE(encoder
@@ -63,8 +63,7 @@ TEST_P(PassMemoryTest, APromptTakesWhatIsPlanned) {
                                  model_.context);
   ASSERT_TRUE(decoder.ok());
   ASSERT_TRUE((*decoder)->Append({ids, {}}, {}, {logits.data(), 1, config.vocab}).ok());
-  const BatchMemory planned =
-      MemoryOfBatch(config, shapes_.text(), DType::kF16, 32, 40, Setting());
+  const BatchMemory planned = MemoryOfBatch(config, shapes_.text(), DType::kF16, 32, 40, Setting());
   EXPECT_EQ(ScratchTaken(), planned.scratch);
   TextActivations activations;
   activations.Shape(config, 32);
@@ -76,11 +75,11 @@ TEST_P(PassMemoryTest, ShapesOwnWhatWeightsOwn) {
   EXPECT_EQ(shapes_.resampler().proj.rows, model_.weights.resampler().proj.rows);
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Targets, PassMemoryTest,
-    ::testing::Combine(::testing::ValuesIn(AvailableTargets()),
-                       ::testing::Values(TestGguf25(), kQuantised25, TestFolder20()),
-                       ::testing::Values(Numerics::kExact, Numerics::kFast)));
+INSTANTIATE_TEST_SUITE_P(Targets, PassMemoryTest,
+                         ::testing::Combine(::testing::ValuesIn(AvailableTargets()),
+                                            ::testing::Values(TestGguf25(), kQuantised25,
+                                                              TestFolder20()),
+                                            ::testing::Values(Numerics::kExact, Numerics::kFast)));
 
 TEST(CacheMemory, GrowsBlockByBlockInWholePages) {
   TextConfig config;

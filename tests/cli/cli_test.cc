@@ -154,13 +154,18 @@ TEST_F(CliTest, MemoryLimits) {
 }
 
 TEST_F(CliTest, WithinALimitTheContextShrinksAndTheRunKeepsToIt) {
-  const auto shorter = nlohmann::json::parse(RunProgram("plan --json --ctx 2048 " + Model()).output);
+  const auto shorter =
+      nlohmann::json::parse(RunProgram("plan --json --ctx 2048 " + Model()).output);
   const auto limit = shorter["whole_context_peak_bytes"].get<int64_t>();
-  const Finished run = RunProgram("ask " + Picture() + " hi -n 4 --json --memory-limit " +
-                                  std::to_string(limit) + " " + Model());
+  // A question that takes most of what is left of the context.
+  const Finished run = RunProgram(
+      "ask " + Picture() + " - -n 4 --json --memory-limit " + std::to_string(limit) + " " + Model(),
+      std::string(1600, 'x'));
   ASSERT_EQ(run.exit_code, 0) << run.output;
-  EXPECT_THAT(run.output, HasSubstr("to stay within"));
-  const auto json = nlohmann::json::parse(run.output.substr(0, run.output.rfind('}') + 1));
+  EXPECT_THAT(run.output, HasSubstr("because of the limit"));
+  const auto json = nlohmann::json::parse(run.output.substr(run.output.find('{')));
+  EXPECT_LT(json["stats"]["context_length"], 4096);
+  EXPECT_GT(json["stats"]["context_used"], 1000);
   EXPECT_LE(json["stats"]["peak_resident_bytes"].get<int64_t>(), limit);
 }
 

@@ -20,11 +20,8 @@ using mcv::cli::CommandChoice;
 
 // Every sub-command, in the order that the help lists them.
 constexpr void (*kCommands[])(CLI::App&, CommandChoice*) = {
-    mcv::cli::AddAskCommand,
-    mcv::cli::AddChatCommand,
-    mcv::cli::AddInspectCommand,
-    mcv::cli::AddParityCommand,
-    mcv::cli::AddPlanCommand,
+    mcv::cli::AddAskCommand,    mcv::cli::AddChatCommand, mcv::cli::AddInspectCommand,
+    mcv::cli::AddParityCommand, mcv::cli::AddPlanCommand,
 };
 
 int RunProgram(int argc, char** argv) {

@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <memory>
+#include <utility>
 
 #include "apps/cli/exit_codes.h"
 #include "apps/cli/picture_loading.h"
@@ -46,13 +47,11 @@ Result<PlanReport> MakePlanReport(const PlanArguments& arguments) {
   report.machine = ReadMachineMemory();
   if (report.limit > 0) {
     // As the engine does when it opens, where it knows no picture yet.
-    const auto fitted = FitToLimit(report.run.model, report.run.request,
-                                   report.run.context_is_free, report.limit);
-    report.refusal = fitted.status();
-    if (fitted.ok()) {
-      report.run.request = fitted->request;
-      report.notes.insert(report.notes.end(), fitted->notes.begin(), fitted->notes.end());
-    }
+    FittedRequest fitted = ComeClosestToLimit(report.run.model, report.run.request,
+                                              report.run.context_is_free, report.limit);
+    report.refusal = fitted.refusal;
+    report.run.request = std::move(fitted.request);
+    report.notes.insert(report.notes.end(), fitted.notes.begin(), fitted.notes.end());
   }
   MCV_RETURN_IF_ERROR(AddPictures(arguments, &report.run));
   MemoryRequest& request = report.run.request;
@@ -62,7 +61,9 @@ Result<PlanReport> MakePlanReport(const PlanArguments& arguments) {
   report.plan = PlanMemory(report.run.model, request);
   report.whole = PlanWholeContext(report.run.model, request);
   if (report.limit > 0 && report.refusal.ok() && report.whole.peak() > report.limit) {
-    report.refusal = ResourceExhausted("these pictures or beams would exceed the memory limit");
+    report.refusal =
+        ResourceExhausted("with these pictures and beams up to " + MemoryText(report.whole.peak()) +
+                          " would be needed, but the memory limit is " + MemoryText(report.limit));
   }
   return report;
 }

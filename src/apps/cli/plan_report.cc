@@ -31,7 +31,8 @@ std::string TitleText(const PlanReport& report) {
             ": " + std::to_string(picture.views) + (picture.views == 1 ? " view, " : " views, ") +
             std::to_string(picture.positions) + " positions\n";
   }
-  text += "prompt of " + std::to_string(request.prompt_positions()) + " positions, answer of up to " +
+  text += "prompt of " + std::to_string(request.prompt_positions()) +
+          " positions, answer of up to " +
           std::to_string(request.all_positions() - request.prompt_positions()) + "\n\n";
   return text;
 }
@@ -74,8 +75,8 @@ std::string BarsText(const MemoryPlan& plan) {
 
 std::string VerdictText(const PlanReport& report) {
   std::string text = "peak           " + MemoryText(report.plan.peak()) +
-                     "; with the whole context " + MemoryText(report.whole.peak()) +
-                     " (KV cache " + MemoryText(report.plan.cache_reserved) + ")\n";
+                     "; with the whole context " + MemoryText(report.whole.peak()) + " (KV cache " +
+                     MemoryText(report.plan.cache_reserved) + ")\n";
   if (report.limit > 0) {
     text += "memory limit   " + MemoryText(report.limit) + ": " +
             (report.fits_limit() ? "kept to, whatever the conversation\n" : "too small\n");
@@ -98,7 +99,8 @@ std::vector<MemoryAdvice> AdviceFor(const PlanReport& report) {
 }
 
 std::string AdviceText(const std::vector<MemoryAdvice>& advice) {
-  std::string text = advice.empty() ? "" : "\nwhat to change (of the peak with the whole context):\n";
+  std::string text =
+      advice.empty() ? "" : "\nwhat to change (of the peak with the whole context):\n";
   for (const MemoryAdvice& one : advice) {
     char line[160];
     std::snprintf(line, sizeof line, "  %9s less  %s%s\n", MemoryText(one.saving).c_str(),

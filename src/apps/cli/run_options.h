@@ -19,8 +19,8 @@ namespace mcv::cli {
 struct RunOptions {
   EngineOptions engine;
   std::string numerics = "fast";
-  std::string positions;  // empty: what the model's files say
-  int max_slices = 0;     // 0: the model's own number
+  std::string positions;     // empty: what the model's files say
+  int max_slices = 0;        // 0: the model's own number
   std::string memory_limit;  // a size (size_option.h); empty: none
 
   bool sample = false;  // the version's published sampling numbers
