@@ -4,8 +4,10 @@
 #include <chrono>
 #include <utility>
 
+#include "base/machine_memory.h"
 #include "base/thread_pool.h"
 #include "base/trace.h"
+#include "engine/sampling_options.h"
 #include "engine/session.h"
 #include "model/text/decoder.h"
 #include "model/vision/vision_encoder.h"
@@ -19,15 +21,22 @@ constexpr int kMaxThreads = 1024;
 
 // What one session computes with; it also keeps the engine alive.
 struct SessionResources {
-  SessionResources(std::shared_ptr<const Engine> shared, int threads)
-      : engine(std::move(shared)), pool(threads) {
+  SessionResources(std::shared_ptr<const Engine> shared, int threads,
+                   std::shared_ptr<std::atomic<int>> open_sessions)
+      : engine(std::move(shared)), pool(threads), sessions(std::move(open_sessions)) {
+    sessions->fetch_add(1);
     context.pool = &pool;
     context.table = &engine->kernels();
     context.numerics = engine->options().numerics;
     context.trace = &trace;
   }
+  ~SessionResources() { sessions->fetch_sub(1); }
+  SessionResources(const SessionResources&) = delete;
+  SessionResources& operator=(const SessionResources&) = delete;
+
   std::shared_ptr<const Engine> engine;
   ThreadPool pool;
+  std::shared_ptr<std::atomic<int>> sessions;
   Trace trace;
   Context context;
 };
@@ -44,10 +53,12 @@ Result<std::unique_ptr<Tokenizer>> LoadTokenizer(const ModelFiles& files) {
 }  // namespace
 
 Engine::Engine(EngineOptions options, ModelFiles files)
-    : options_(std::move(options)), files_(std::move(files)), config_(files_.config()) {}
+    : options_(std::move(options)),
+      files_(std::move(files)),
+      config_(files_.config()),
+      notes_(files_.notes()) {}
 
-Result<std::shared_ptr<const Engine>> Engine::Open(const EngineOptions& options) {
-  const auto start = std::chrono::steady_clock::now();
+Result<std::shared_ptr<Engine>> Engine::OpenFiles(const EngineOptions& options) {
   OpenOptions open;
   open.mmproj = options.mmproj;
   open.text_only = options.text_only;
@@ -57,13 +68,28 @@ Result<std::shared_ptr<const Engine>> Engine::Open(const EngineOptions& options)
   MCV_ASSIGN_OR_RETURN(ModelFiles files, in_memory ? ModelFiles::OpenBytes(*options.built_in, open)
                                                    : ModelFiles::Open(options.model, open));
   std::shared_ptr<Engine> engine(new Engine(options, std::move(files)));
-  MCV_RETURN_IF_ERROR(engine->Prepare());
+  MCV_RETURN_IF_ERROR(engine->CheckOptions());
+  return engine;
+}
+
+Result<std::shared_ptr<const Engine>> Engine::Open(const EngineOptions& options) {
+  const auto start = std::chrono::steady_clock::now();
+  MCV_ASSIGN_OR_RETURN(std::shared_ptr<Engine> engine, OpenFiles(options));
+  MCV_RETURN_IF_ERROR(engine->KeepToLimit());
+  MCV_RETURN_IF_ERROR(engine->Load());
   engine->load_seconds_ =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return std::shared_ptr<const Engine>(std::move(engine));
 }
 
-Status Engine::Prepare() {
+Result<PlannedRun> Engine::Plan(const EngineOptions& options) {
+  MCV_ASSIGN_OR_RETURN(std::shared_ptr<Engine> engine, OpenFiles(options));
+  MCV_ASSIGN_OR_RETURN(PlannedRun run, engine->MakePlan());
+  run.files = std::move(engine);
+  return run;
+}
+
+Status Engine::CheckOptions() {
   if (options_.max_slices) config_.slicing.max_slices = *options_.max_slices;
   MCV_RETURN_IF_ERROR(Validate(config_));
   if (options_.threads < 0 || options_.threads > kMaxThreads) {
@@ -79,6 +105,45 @@ Status Engine::Prepare() {
   }
   context_ = options_.context > 0 ? options_.context : std::min(most, kDefaultContext);
   MCV_ASSIGN_OR_RETURN(kernels_, ChooseTarget(options_.target));
+  return OkStatus();
+}
+
+Result<PlannedRun> Engine::MakePlan() const {
+  PlannedRun run;
+  run.description = files_.Describe();
+  run.target = TargetName(*kernels_);
+  run.notes = files_.notes();
+  MCV_ASSIGN_OR_RETURN(run.model, MemoryModelOf(files_, config_));
+  MemoryRequest& request = run.request;
+  request.kernels = {kernels_, options_.numerics, threads_};
+  request.context = context_;
+  request.cache_type = CacheType(options_.numerics);
+  request.batch_tokens = batch_tokens_;
+  request.answer_tokens = DefaultSampling(config_.version, SamplingPreset::kGreedy).max_new_tokens;
+  if (config_.has_vision) request.pictures = {LargestPictureShape(config_)};
+  request.page_bytes = static_cast<int64_t>(ReadMachineMemory().page_bytes);
+  run.context_is_free = options_.context == 0;
+  return run;
+}
+
+Status Engine::KeepToLimit() {
+  const int64_t limit = options_.memory_limit_bytes;
+  if (limit < 0) {
+    return InvalidArgument("the memory limit is " + std::to_string(limit) +
+                           " bytes, expected 0 (none) or more");
+  }
+  if (limit == 0) return OkStatus();
+  MCV_ASSIGN_OR_RETURN(PlannedRun run, MakePlan());
+  MCV_ASSIGN_OR_RETURN(FittedRequest fitted,
+                       FitToLimit(run.model, run.request, run.context_is_free, limit));
+  context_ = fitted.request.context;
+  batch_tokens_ = fitted.request.batch_tokens;
+  notes_.insert(notes_.end(), fitted.notes.begin(), fitted.notes.end());
+  guard_ = std::make_unique<MemoryGuard>(std::move(run.model), std::move(fitted.request), limit);
+  return OkStatus();
+}
+
+Status Engine::Load() {
   MCV_ASSIGN_OR_RETURN(tokenizer_, LoadTokenizer(files_));
   if (tokenizer_->vocab_size() > config_.text.vocab) {
     return Corrupt(files_.Describe() + ": the tokenizer has " +
@@ -96,23 +161,33 @@ int64_t Engine::cache_bytes_per_position() const {
 }
 
 Result<std::unique_ptr<Session>> Engine::NewSession() const {
-  auto resources = std::make_shared<SessionResources>(shared_from_this(), threads_);
+  auto resources = std::make_shared<SessionResources>(shared_from_this(), threads_, sessions_);
+  if (guard_ != nullptr && sessions_->load() > 1) {
+    return ResourceExhausted("the memory limit of " + MemoryText(guard_->limit()) +
+                             " was planned for one conversation at a time, and one is open");
+  }
   SessionParts parts;
   parts.config = &config_;
   parts.tokenizer = tokenizer_.get();
   parts.trace = &resources->trace;
   parts.pool = &resources->pool;
+  parts.guard = guard_.get();
   DecoderOptions options;
   options.capacity = context_;
   options.cache_type = CacheType(options_.numerics);
+  options.batch_tokens = batch_tokens_;
   MCV_ASSIGN_OR_RETURN(parts.text,
                        Decoder::Create(config_.text, weights_.text(), options, resources->context));
   if (config_.has_vision) {
     parts.encoder = std::make_unique<VisionEncoder>(config_, weights_.vision(),
                                                     weights_.resampler(), resources->context);
-    // The encoder's pages are given back before the language model's are touched, so that the two
-    // are never resident together.
-    parts.before_encoding = [this] { files_.WillNeed(TensorFile::kVision); };
+    // The encoder's pages are given back before the language model's are touched, and those before
+    // a later picture, so that the two are never resident together. What was given back stays in
+    // the file cache while there is room.
+    parts.before_encoding = [this] {
+      files_.Drop(TensorFile::kText);
+      files_.WillNeed(TensorFile::kVision);
+    };
     parts.after_encoding = [this] { files_.Drop(TensorFile::kVision); };
   }
   parts.owner = std::move(resources);

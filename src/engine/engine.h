@@ -6,6 +6,7 @@
 //   MCV_ASSIGN_OR_RETURN(Answer answer, session->Ask({"What is this?", {picture}}, {}, {}));
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -13,6 +14,8 @@
 #include <vector>
 
 #include "base/status.h"
+#include "engine/memory_limit.h"
+#include "engine/memory_plan.h"
 #include "kernels/kernels.h"
 #include "model/weights.h"
 #include "spec/config.h"
@@ -37,6 +40,22 @@ struct EngineOptions {
       positions;  // kGrid for 2.5: llama.cpp's rule instead of the published
   std::optional<BucketRule> buckets;
   std::optional<int> max_slices;  // fewer than the model's own number saves time and context
+  // What may be resident at most, as memory_plan.h counts; 0: no limit. Held by what Open makes
+  // smaller (told in notes()) or refuses, and by one session at a time, which refuses pictures and
+  // beams that would exceed it.
+  int64_t memory_limit_bytes = 0;
+};
+
+// A model opened as far as planning needs: headers are read, no weight is.
+struct PlannedRun {
+  std::shared_ptr<const void> files;  // keeps open what `model` looks at
+  std::string description;            // of the files
+  std::string_view target;
+  std::vector<std::string> notes;
+  MemoryModel model;
+  // As a session would have it, the default answer and the largest picture included.
+  MemoryRequest request;
+  bool context_is_free = false;  // nobody asked for its length
 };
 
 // Immutable: any number of threads may use one. Sessions keep it alive.
@@ -45,8 +64,11 @@ class Engine : public std::enable_shared_from_this<Engine> {
   // Everything that can be wrong with files and options is found here.
   static Result<std::shared_ptr<const Engine>> Open(const EngineOptions& options);
 
+  // What Open with these options would work with; memory_limit_bytes is not looked at.
+  static Result<PlannedRun> Plan(const EngineOptions& options);
+
   // A conversation of its own, with its own threads and cache. ResourceExhausted when the cache
-  // does not fit.
+  // does not fit, or under a memory limit while there is another.
   Result<std::unique_ptr<Session>> NewSession() const;
 
   const ModelConfig& config() const { return config_; }
@@ -62,11 +84,15 @@ class Engine : public std::enable_shared_from_this<Engine> {
   int64_t cache_bytes_per_position() const;
   double load_seconds() const { return load_seconds_; }
   // Not fatal, worth telling the user.
-  const std::vector<std::string>& notes() const { return files_.notes(); }
+  const std::vector<std::string>& notes() const { return notes_; }
 
  private:
   Engine(EngineOptions options, ModelFiles files);
-  Status Prepare();
+  static Result<std::shared_ptr<Engine>> OpenFiles(const EngineOptions& options);
+  Status CheckOptions();
+  Result<PlannedRun> MakePlan() const;
+  Status KeepToLimit();
+  Status Load();
 
   EngineOptions options_;
   ModelFiles files_;
@@ -76,6 +102,11 @@ class Engine : public std::enable_shared_from_this<Engine> {
   const KernelTable* kernels_ = nullptr;
   int threads_ = 1;
   int64_t context_ = 0;
+  int64_t batch_tokens_ = 512;
+  std::unique_ptr<const MemoryGuard> guard_;  // null without a limit
+  // Sessions that are open; shared with them.
+  std::shared_ptr<std::atomic<int>> sessions_ = std::make_shared<std::atomic<int>>(0);
+  std::vector<std::string> notes_;
   double load_seconds_ = 0.0;
 };
 

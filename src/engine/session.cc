@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/sha256.h"
+#include "engine/memory_limit.h"
 #include "engine/text_stream.h"
 #include "spec/prompt/segments.h"
 #include "spec/tokenizer/utf8.h"
@@ -88,9 +89,24 @@ Result<int> Session::AddImage(const Image& image, const AddImageOptions& options
   for (size_t i = 0; i < pictures_.size(); ++i) {
     if (pictures_[i]->key == picture->key) return static_cast<int>(i);
   }
+  MCV_RETURN_IF_ERROR(
+      RoomForPicture(image.width, image.height, static_cast<int64_t>(image.pixels.size())));
   MCV_RETURN_IF_ERROR(EncodeViews(image, options, picture.get()));
   pictures_.push_back(std::move(picture));
   return num_images() - 1;
+}
+
+int Session::views_held() const {
+  int views = 0;
+  for (const auto& picture : pictures_) views += picture->stats.views;
+  return views;
+}
+
+Status Session::RoomForPicture(int width, int height, int64_t decoding_bytes) const {
+  if (parts_.guard == nullptr || parts_.encoder == nullptr) return OkStatus();
+  PictureShape shape = PictureShapeOf(*parts_.config, width, height);
+  shape.decoding_bytes = decoding_bytes;
+  return parts_.guard->CheckPicture(shape, views_held());
 }
 
 Status Session::EncodeViews(const Image& image, const AddImageOptions& options, Picture* picture) {
@@ -191,7 +207,16 @@ Status Session::CheckQuestion(const Question& question, const AskOptions& option
     return InvalidArgument("max tokens is " + std::to_string(options.max_tokens) +
                            ", expected 0 (the version's own number) or more");
   }
-  return Validate(options.sampling);
+  MCV_RETURN_IF_ERROR(Validate(options.sampling));
+  if (parts_.guard == nullptr || options.sampling.num_beams == 1) return OkStatus();
+  return parts_.guard->CheckBeams(options.sampling.num_beams, MostTokens(options), views_held());
+}
+
+// Of an answer: what was asked for, or the version's own number.
+int64_t Session::MostTokens(const AskOptions& options) const {
+  return options.max_tokens > 0
+             ? options.max_tokens
+             : DefaultSampling(parts_.config->version, SamplingPreset::kGreedy).max_new_tokens;
 }
 
 Result<Session::Prompt> Session::BuildPrompt(const Question& question) const {
@@ -256,10 +281,7 @@ Result<Answer> Session::GenerateAnswer(const AskOptions& options, const AskCallb
   const std::vector<int32_t> prompt = held_;
   GenerateOptions generate;
   generate.sampling = options.sampling;
-  generate.max_tokens =
-      options.max_tokens > 0
-          ? options.max_tokens
-          : DefaultSampling(parts_.config->version, SamplingPreset::kGreedy).max_new_tokens;
+  generate.max_tokens = MostTokens(options);
   generate.stop_ids = parts_.tokenizer->stop_ids();
   generate.prompt = prompt;
   generate.cancel = options.cancel;

@@ -28,6 +28,8 @@
 
 namespace mcv {
 
+class MemoryGuard;
+
 struct ViewProgress {
   int views_done = 0;
   int num_views = 0;
@@ -83,6 +85,7 @@ struct SessionParts {
   std::unique_ptr<ViewEncoder> encoder;  // null: text only
   Trace* trace = nullptr;                // null: the session's own
   ThreadPool* pool = nullptr;            // for resizing; may be null
+  const MemoryGuard* guard = nullptr;    // null: no memory limit
   // Called when the encoder is about to be used, and when it will not be used for a while.
   std::function<void()> before_encoding;
   std::function<void()> after_encoding;
@@ -99,7 +102,12 @@ class Session {
   // Encodes the picture and returns its number, counted from 0. Equal pixels are encoded once per
   // session and get the number of the first. Unsupported without an encoder, InvalidArgument for a
   // picture without pixels; Cancelled leaves the session as it was.
+  // ResourceExhausted where the engine's memory limit would be exceeded.
   Result<int> AddImage(const Image& image, const AddImageOptions& options = {});
+
+  // Whether such a picture keeps to the memory limit; to be asked before its pixels are taken.
+  // Bytes: what decoding takes, the pixels included.
+  Status RoomForPicture(int width, int height, int64_t decoding_bytes) const;
 
   // Appends the question and the answer to the conversation. An error leaves the conversation as it
   // was:
@@ -134,7 +142,9 @@ class Session {
 
   Session(SessionParts parts, ChatEncoder chat);
 
+  int views_held() const;
   Status CheckQuestion(const Question& question, const AskOptions& options) const;
+  int64_t MostTokens(const AskOptions& options) const;
   Result<Prompt> BuildPrompt(const Question& question) const;
   Status EncodeViews(const Image& image, const AddImageOptions& options, Picture* picture);
   Status RunEncoder(const std::vector<View>& views, const AddImageOptions& options,

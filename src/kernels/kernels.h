@@ -137,6 +137,20 @@ struct AttentionArgs {
 // softmax(scale * q k^T + mask) v per head; query head h uses kv head h / (heads / kv_heads).
 void Attention(const AttentionArgs& args, Context& ctx);
 
+// What an operation takes from Context::scratch, in bytes, for plans: nothing is read or written.
+// Of views only the shapes and types count, and whether there is data at all.
+struct ScratchSetting {
+  const KernelTable* table = nullptr;
+  Numerics numerics = Numerics::kFast;
+  int threads = 1;
+};
+// Of MatMul, or of MatMulMany with several weights.
+int64_t MatMulScratch(int64_t tokens, std::span<const WeightView> weights,
+                      const ScratchSetting& setting);
+int64_t SwiGluScratch(int64_t tokens, const WeightView& gate, const WeightView& up,
+                      const ScratchSetting& setting);
+int64_t AttentionScratch(const AttentionArgs& args, const ScratchSetting& setting);
+
 // Stores fp32 rows as `type` (kF32, kF16, kBF16), for the KV cache.
 void StoreRows(ConstMatView x, DType type, std::byte* out, int64_t row_bytes, Context& ctx);
 // y[i] = scale * row ids[i] of the table, dequantised. ids are inside the table.

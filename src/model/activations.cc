@@ -28,6 +28,19 @@ MatView Arena::Take(int64_t rows, int64_t cols) {
   return view;
 }
 
+int64_t VisionActivations::FloatsFor(const ModelConfig& config, int64_t num_patches) {
+  const int64_t n = num_patches;
+  const int64_t c = config.vision.width;
+  const int64_t f = config.vision.ffn;
+  const int64_t p = int64_t{3} * config.vision.patch * config.vision.patch;
+  const int64_t e = config.resampler.width;
+  const int64_t queries_count = config.resampler.queries;
+  const int64_t kept = Arena::Need(n, c);  // x: the tower's result is the resampler's input
+  const int64_t tower = Arena::Need(n, p) + 5 * Arena::Need(n, c) + Arena::Need(n, f);
+  const int64_t resampler = 3 * Arena::Need(n, e) + 3 * Arena::Need(queries_count, e);
+  return kept + std::max(tower, resampler);
+}
+
 void VisionActivations::Shape(const ModelConfig& config, int64_t num_patches) {
   const int64_t n = num_patches;
   const int64_t c = config.vision.width;
@@ -35,11 +48,7 @@ void VisionActivations::Shape(const ModelConfig& config, int64_t num_patches) {
   const int64_t p = int64_t{3} * config.vision.patch * config.vision.patch;
   const int64_t e = config.resampler.width;
   const int64_t queries_count = config.resampler.queries;
-
-  const int64_t kept = Arena::Need(n, c);  // x: the tower's result is the resampler's input
-  const int64_t tower = Arena::Need(n, p) + 5 * Arena::Need(n, c) + Arena::Need(n, f);
-  const int64_t resampler = 3 * Arena::Need(n, e) + 3 * Arena::Need(queries_count, e);
-  arena_.Reset(kept + std::max(tower, resampler));
+  arena_.Reset(FloatsFor(config, num_patches));
 
   x = arena_.Take(n, c);
   patches = arena_.Take(n, p);
@@ -60,13 +69,20 @@ void VisionActivations::Shape(const ModelConfig& config, int64_t num_patches) {
   projected = arena_.Take(queries_count, e);
 }
 
+int64_t TextActivations::FloatsFor(const TextConfig& config, int64_t num_tokens) {
+  const int64_t t = num_tokens;
+  const int64_t query_width = int64_t{config.heads} * config.head_dim;
+  const int64_t kv_width = int64_t{config.kv_heads} * config.head_dim;
+  return 2 * Arena::Need(t, config.width) + 2 * Arena::Need(t, query_width) +
+         2 * Arena::Need(t, kv_width) + Arena::Need(t, config.ffn);
+}
+
 void TextActivations::Shape(const TextConfig& config, int64_t num_tokens) {
   const int64_t t = num_tokens;
   const int64_t e = config.width;
   const int64_t query_width = int64_t{config.heads} * config.head_dim;
   const int64_t kv_width = int64_t{config.kv_heads} * config.head_dim;
-  arena_.Reset(2 * Arena::Need(t, e) + 2 * Arena::Need(t, query_width) +
-               2 * Arena::Need(t, kv_width) + Arena::Need(t, config.ffn));
+  arena_.Reset(FloatsFor(config, num_tokens));
   x = arena_.Take(t, e);
   normed = arena_.Take(t, e);
   q = arena_.Take(t, query_width);

@@ -53,6 +53,8 @@ struct VisionActivations {
   // Shapes all of the above for a view of `patches` patches. The tower's and the resampler's own
   // buffers share memory: one is done before the other begins.
   void Shape(const ModelConfig& config, int64_t num_patches);
+  // Floats that Shape takes, for plans.
+  static int64_t FloatsFor(const ModelConfig& config, int64_t num_patches);
   int64_t capacity_bytes() const { return arena_.capacity_bytes(); }
 
  private:
@@ -70,6 +72,7 @@ struct TextActivations {
   MatView hidden;  // [T, F]
 
   void Shape(const TextConfig& config, int64_t num_tokens);
+  static int64_t FloatsFor(const TextConfig& config, int64_t num_tokens);
   int64_t capacity_bytes() const { return arena_.capacity_bytes(); }
 
  private:

@@ -13,7 +13,8 @@ namespace mcv {
 // Asks the files for one tensor after the other by its name in the table; the first error sticks.
 class WeightBinder {
  public:
-  explicit WeightBinder(const ModelFiles& files) : files_(files) {}
+  WeightBinder(const ModelFiles& files, bool shapes_only)
+      : files_(files), shapes_only_(shapes_only) {}
 
   Result<Weights> Bind() {
     BindText();
@@ -40,6 +41,7 @@ class WeightBinder {
   Norm NormOf(const std::string& id) { return {Vector(id), Vector(id + ".bias")}; }
 
   const std::byte* Turned(const TensorData& data);
+  const float* Converted(const std::string& id, const TensorData& data);
   void Fail(const Status& status) {
     if (status_.ok()) status_ = status;
   }
@@ -48,6 +50,7 @@ class WeightBinder {
   }
 
   const ModelFiles& files_;
+  const bool shapes_only_;
   Weights out_;
   Status status_;
 };
@@ -70,6 +73,8 @@ WeightView WeightBinder::Matrix(const std::string& id) {
 // The stored [inputs, outputs] matrix as [outputs, inputs], element by element in the file's own
 // type: HF files hold plain types only.
 const std::byte* WeightBinder::Turned(const TensorData& data) {
+  out_.owned_bytes_ += data.bytes.size();
+  if (shapes_only_) return data.bytes.data();
   const size_t element = Traits(data.type).block_bytes;
   auto turned = std::unique_ptr<std::byte[]>(new (std::nothrow) std::byte[data.bytes.size()]);
   if (turned == nullptr) return nullptr;
@@ -80,7 +85,6 @@ const std::byte* WeightBinder::Turned(const TensorData& data) {
                   element);
     }
   }
-  out_.owned_bytes_ += data.bytes.size();
   out_.matrices_.push_back(std::move(turned));
   return out_.matrices_.back().get();
 }
@@ -95,18 +99,22 @@ const float* WeightBinder::Vector(const std::string& id) {
   if (data->type == DType::kF32 && aligned) {
     return reinterpret_cast<const float*>(data->bytes.data());
   }
-  const size_t count = static_cast<size_t>(data->rows * data->cols);
+  out_.owned_bytes_ += static_cast<uint64_t>(data->rows * data->cols) * sizeof(float);
+  return shapes_only_ ? nullptr : Converted(id, *data);
+}
+
+const float* WeightBinder::Converted(const std::string& id, const TensorData& data) {
+  const size_t count = static_cast<size_t>(data.rows * data.cols);
   auto values = std::unique_ptr<float[]>(new (std::nothrow) float[count]);
   if (values == nullptr) {
     Fail(NoMemory(id));
     return nullptr;
   }
-  const uint64_t row_bytes = data->bytes.size() / static_cast<uint64_t>(data->rows);
-  for (int64_t row = 0; row < data->rows; ++row) {
-    DequantizeRow(data->type, data->bytes.data() + static_cast<uint64_t>(row) * row_bytes,
-                  {values.get() + row * data->cols, static_cast<size_t>(data->cols)});
+  const uint64_t row_bytes = data.bytes.size() / static_cast<uint64_t>(data.rows);
+  for (int64_t row = 0; row < data.rows; ++row) {
+    DequantizeRow(data.type, data.bytes.data() + static_cast<uint64_t>(row) * row_bytes,
+                  {values.get() + row * data.cols, static_cast<size_t>(data.cols)});
   }
-  out_.owned_bytes_ += count * sizeof(float);
   out_.vectors_.push_back(std::move(values));
   return out_.vectors_.back().get();
 }
@@ -165,6 +173,12 @@ void WeightBinder::BindResampler() {
   resampler.proj = Matrix("resampler.proj");
 }
 
-Result<Weights> Weights::Bind(const ModelFiles& files) { return WeightBinder(files).Bind(); }
+Result<Weights> Weights::Bind(const ModelFiles& files) {
+  return WeightBinder(files, /*shapes_only=*/false).Bind();
+}
+
+Result<Weights> Weights::BindShapes(const ModelFiles& files) {
+  return WeightBinder(files, /*shapes_only=*/true).Bind();
+}
 
 }  // namespace mcv

@@ -83,10 +83,14 @@ class Weights {
   // already; what can fail here is memory and a type that a vector cannot have.
   static Result<Weights> Bind(const ModelFiles& files);
 
+  // The same for a plan: no weight is read. What Bind would own is counted, not made: such vectors
+  // are null and such matrices lie as the file has them. For the sizes of things only.
+  static Result<Weights> BindShapes(const ModelFiles& files);
+
   const VisionWeights& vision() const { return vision_; }
   const ResamplerWeights& resampler() const { return resampler_; }
   const TextWeights& text() const { return text_; }
-  // Bytes that do not lie in the mapped files.
+  // Bytes that do not lie in the mapped files (after BindShapes: that would not).
   uint64_t owned_bytes() const { return owned_bytes_; }
 
  private:

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <functional>
 #include <set>
 
 #include "formats/printable.h"
@@ -14,6 +15,8 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr size_t kNamesInMessage = 6;
+// Between tensors that lie side by side: their alignment.
+constexpr int kMostPadding = 4096;
 
 template <typename T>
 std::string ShapeText(const std::vector<T>& shape) {
@@ -349,10 +352,24 @@ std::string ModelFiles::Describe() const {
 
 template <typename Action>
 void ModelFiles::ForEachRange(TensorFile half, Action action) const {
+  std::vector<TensorData> parts;
   for (const TensorSpec& spec : table_) {
     if (spec.file != half) continue;
-    const auto data = Find(spec);
-    if (data.ok() && data->file) action(*data->file, data->bytes);
+    auto data = Find(spec);
+    if (data.ok() && data->file) parts.push_back(*std::move(data));
+  }
+  std::sort(parts.begin(), parts.end(), [](const TensorData& a, const TensorData& b) {
+    return std::less<>()(a.bytes.data(), b.bytes.data());
+  });
+  for (size_t i = 0; i < parts.size();) {
+    const std::span<const std::byte> first = parts[i].bytes;
+    const MappedFile* file = parts[i].file;
+    const std::byte* end = first.data() + first.size();
+    for (++i; i < parts.size() && parts[i].file == file; ++i) {
+      if (parts[i].bytes.data() > end + kMostPadding) break;
+      end = std::max(end, parts[i].bytes.data() + parts[i].bytes.size());
+    }
+    action(*file, std::span(first.data(), end));
   }
 }
 

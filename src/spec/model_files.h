@@ -114,6 +114,7 @@ class ModelFiles {
   const std::string& GgufName(const TensorSpec& spec) const;
   Result<TensorData> FindInGguf(const TensorSpec& spec) const;
   Result<TensorData> FindInHf(const TensorSpec& spec) const;
+  // Tensors that lie side by side are one range, so that no page between two of them is left out.
   template <typename Action>
   void ForEachRange(TensorFile half, Action action) const;
 

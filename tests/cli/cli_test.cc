@@ -86,10 +86,87 @@ TEST_F(CliTest, UsageErrors) {
   EXPECT_EQ(RunProgram("").exit_code, 2);
   EXPECT_EQ(RunProgram("fly").exit_code, 2);
   EXPECT_EQ(RunProgram("ask").exit_code, 2);
-  EXPECT_EQ(RunProgram("ask hi --threads 0 " + Model()).exit_code, 2);
   EXPECT_EQ(RunProgram("ask hi --top-p 3 " + Model()).exit_code, 2);
   EXPECT_EQ(RunProgram("--help").exit_code, 0);
   EXPECT_EQ(RunProgram("--version").exit_code, 0);
+}
+
+TEST_F(CliTest, ThreadCountsThatCannotBe) {
+  for (const char* count : {"0", "-1", "10000", "99999999999999999999", "two", "1.5", "''"}) {
+    for (const char* command : {"ask hi ", "plan ", "chat "}) {
+      const Finished run = RunProgram(command + Model() + " --threads " + count);
+      EXPECT_EQ(run.exit_code, 2) << count << run.output;
+      EXPECT_THAT(run.output, HasSubstr("--threads")) << count;
+      EXPECT_THAT(run.output, HasSubstr("1 to 1024")) << count;
+    }
+  }
+  const Finished none = RunProgram("ask hi -t 0 " + Model());
+  EXPECT_THAT(none.output, HasSubstr("leave the option out"));
+}
+
+TEST_F(CliTest, PlansWithoutLoading) {
+  const Finished text = RunProgram("plan --ctx 1024 " + Picture() + " " + Model());
+  EXPECT_EQ(text.exit_code, 0) << text.output;
+  for (const char* part : {"prefill", "KV cache", "peak", "40x30: 1 view", "1024 positions"}) {
+    EXPECT_THAT(text.output, HasSubstr(part));
+  }
+  const Finished run = RunProgram("plan --json " + Model());
+  const auto json = nlohmann::json::parse(run.output);
+  EXPECT_EQ(json["phases"].size(), 4u);
+  EXPECT_EQ(json["pictures"][0]["views"], 10);
+  EXPECT_EQ(json["fits"], true);
+  EXPECT_GT(json["whole_context_peak_bytes"], json["peak_bytes"]);
+  EXPECT_EQ(RunProgram("plan nowhere.png " + Model()).exit_code, 3);
+  EXPECT_EQ(RunProgram("plan --model /no/such/model.gguf").exit_code, 3);
+}
+
+// The program's peak is what its plan says, above by no more than the allocator's habits.
+TEST_F(CliTest, TheRunKeepsToItsPlan) {
+  const std::string picture = Data("images/img_900x300.png");
+  for (const std::string& model : {std::string(), Model()}) {
+    const std::string options = " -n 16 --json --threads 2 --ctx 2048 " + model;
+    const Finished plan = RunProgram("plan " + picture + options);
+    const Finished run = RunProgram("ask " + picture + " 'What is it?'" + options);
+    if (model.empty() && run.exit_code != 0) continue;  // built without a model
+    ASSERT_EQ(run.exit_code, 0) << run.output;
+    const auto planned = nlohmann::json::parse(plan.output)["peak_bytes"].get<double>();
+    const double measured =
+        nlohmann::json::parse(run.output)["stats"]["peak_resident_bytes"].get<double>();
+    EXPECT_LE(measured, planned * 1.08) << model;
+    EXPECT_GE(measured, planned * 0.6) << model;
+  }
+}
+
+TEST_F(CliTest, MemoryLimits) {
+  const Finished small = RunProgram("ask hi --memory-limit 1M " + Model());
+  EXPECT_EQ(small.exit_code, 4);
+  EXPECT_THAT(small.output, HasSubstr("the memory limit is"));
+  EXPECT_THAT(small.output, HasSubstr("saves"));
+  const Finished plan = RunProgram("plan --memory-limit 1M " + Model());
+  EXPECT_EQ(plan.exit_code, 4);
+  EXPECT_THAT(plan.output, HasSubstr("what to change"));
+  for (const char* size : {"0", "-1G", "much", "4X", "''", "inf", "99999999999999999999"}) {
+    const Finished run = RunProgram(std::string("ask hi --memory-limit ") + size + " " + Model());
+    EXPECT_EQ(run.exit_code, 2) << size;
+    EXPECT_THAT(run.output, HasSubstr("--memory-limit")) << size;
+  }
+  EXPECT_EQ(RunProgram("ask hi -n 1 --memory-limit 2G " + Model()).exit_code, 0);
+}
+
+TEST_F(CliTest, WithinALimitTheContextShrinksAndTheRunKeepsToIt) {
+  const auto shorter =
+      nlohmann::json::parse(RunProgram("plan --json --ctx 2048 " + Model()).output);
+  const auto limit = shorter["whole_context_peak_bytes"].get<int64_t>();
+  // A question that takes most of what is left of the context.
+  const Finished run = RunProgram(
+      "ask " + Picture() + " - -n 4 --json --memory-limit " + std::to_string(limit) + " " + Model(),
+      std::string(1600, 'x'));
+  ASSERT_EQ(run.exit_code, 0) << run.output;
+  EXPECT_THAT(run.output, HasSubstr("because of the limit"));
+  const auto json = nlohmann::json::parse(run.output.substr(run.output.find('{')));
+  EXPECT_LT(json["stats"]["context_length"], 4096);
+  EXPECT_GT(json["stats"]["context_used"], 1000);
+  EXPECT_LE(json["stats"]["peak_resident_bytes"].get<int64_t>(), limit);
 }
 
 TEST_F(CliTest, BadModels) {

@@ -12,6 +12,7 @@
 #include "apps/cli/exit_codes.h"
 #include "apps/cli/inspect.h"
 #include "apps/cli/parity.h"
+#include "apps/cli/plan.h"
 
 namespace {
 
@@ -19,10 +20,8 @@ using mcv::cli::CommandChoice;
 
 // Every sub-command, in the order that the help lists them.
 constexpr void (*kCommands[])(CLI::App&, CommandChoice*) = {
-    mcv::cli::AddAskCommand,
-    mcv::cli::AddChatCommand,
-    mcv::cli::AddInspectCommand,
-    mcv::cli::AddParityCommand,
+    mcv::cli::AddAskCommand,    mcv::cli::AddChatCommand, mcv::cli::AddInspectCommand,
+    mcv::cli::AddParityCommand, mcv::cli::AddPlanCommand,
 };
 
 int RunProgram(int argc, char** argv) {

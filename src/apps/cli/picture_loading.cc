@@ -8,11 +8,29 @@
 
 namespace mcv::cli {
 
+namespace {
+
+// Before its pixels are taken.
+Status CheckRoom(const std::string& path, const RunOptions& options, const Session& session) {
+  MCV_ASSIGN_OR_RETURN(const ImageInfo info, LoadImageInfo(path));
+  const auto [width, height] = UprightSize(info, options);
+  return session.RoomForPicture(width, height, static_cast<int64_t>(MostDecodingBytes(info)))
+      .Annotate(path);
+}
+
+}  // namespace
+
+PixelSize UprightSize(const ImageInfo& info, const RunOptions& options) {
+  const bool turned = info.orientation >= 5 && !options.as_stored;
+  return turned ? PixelSize{info.height, info.width} : PixelSize{info.width, info.height};
+}
+
 Result<LoadedPicture> LoadPicture(const std::string& path, const RunOptions& options,
                                   Session& session) {
   ImageOptions image_options;
   image_options.apply_orientation = !options.as_stored;
   image_options.alpha_over_white = !options.as_stored;
+  if (!options.memory_limit.empty()) MCV_RETURN_IF_ERROR(CheckRoom(path, options, session));
   const auto start = std::chrono::steady_clock::now();
   MCV_ASSIGN_OR_RETURN(DecodedImage decoded, LoadImage(path, image_options));
 

@@ -7,6 +7,8 @@
 #include "apps/cli/run_options.h"
 #include "base/status.h"
 #include "engine/session.h"
+#include "formats/image/image.h"
+#include "spec/vision/slicing.h"
 
 namespace mcv::cli {
 
@@ -17,6 +19,9 @@ struct LoadedPicture {
   double decode_seconds = 0.0;
   std::vector<std::string> notes;
 };
+
+// As LoadPicture will see it.
+PixelSize UprightSize(const ImageInfo& info, const RunOptions& options);
 
 // Decodes and encodes. Errors name the file.
 Result<LoadedPicture> LoadPicture(const std::string& path, const RunOptions& options,

@@ -1,12 +1,25 @@
 #include "apps/cli/run_options.h"
 
 #include <CLI/CLI.hpp>
+#include <charconv>
 #include <cstdlib>
 
 #include "apps/cli/default_model.h"
+#include "apps/cli/size_option.h"
+#include "formats/printable.h"
 
 namespace mcv::cli {
 namespace {
+
+// "" or the complaint.
+std::string CheckThreads(const std::string& text) {
+  int count = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
+  const bool whole = error == std::errc() && end == text.data() + text.size();
+  if (whole && count >= 1 && count <= 1024) return "";
+  return Printable(text) +
+         " is no thread count: expected 1 to 1024 (leave the option out to use all processors)";
+}
 
 void AddModelOptions(CLI::App& app, RunOptions* o) {
   const std::string group = "Model";
@@ -37,7 +50,13 @@ void AddModelOptions(CLI::App& app, RunOptions* o) {
 void AddMachineOptions(CLI::App& app, RunOptions* o) {
   const std::string group = "Machine";
   app.add_option("-t,--threads", o->engine.threads, "threads (default: all this process may use)")
-      ->check(CLI::Range(1, 1024))
+      ->check(CLI::Validator([](std::string& text) { return CheckThreads(text); }, "1 to 1024"))
+      ->group(group);
+  app.add_option("--memory-limit", o->memory_limit,
+                 "resident memory at most, 4G or 512M for instance: kept to, or refused before "
+                 "anything is loaded (minicpmv plan shows what takes how much)")
+      ->check(CLI::Validator([](std::string& text) { return CheckSize(text); }, "SIZE"))
+      ->option_text("SIZE")
       ->group(group);
   app.add_option("--target", o->engine.target, "instruction set by name (default: the best)")
       ->group(group);
@@ -90,9 +109,13 @@ bool Given(const CLI::App& app, const std::string& name) { return app.count(name
 
 }  // namespace
 
-void AddRunOptions(CLI::App& app, RunOptions* options) {
+void AddOpenOptions(CLI::App& app, RunOptions* options) {
   AddModelOptions(app, options);
   AddMachineOptions(app, options);
+}
+
+void AddRunOptions(CLI::App& app, RunOptions* options) {
+  AddOpenOptions(app, options);
   AddAnswerOptions(app, options);
   AddOutputOptions(app, options);
 }
@@ -103,6 +126,9 @@ Result<EngineOptions> ToEngineOptions(const RunOptions& options) {
   if (options.positions == "strip") engine.positions = PositionRule::kStrip;
   if (options.positions == "grid") engine.positions = PositionRule::kGrid;
   if (options.max_slices > 0) engine.max_slices = options.max_slices;
+  if (!options.memory_limit.empty()) {
+    MCV_ASSIGN_OR_RETURN(engine.memory_limit_bytes, ParseSize(options.memory_limit));
+  }
   if (engine.model.empty() && !engine.mmproj.empty()) {
     return InvalidArgument("--mmproj was given without --model: which LLM does it belong to?");
   }
@@ -131,7 +157,7 @@ AskOptions ToAskOptions(const CLI::App& app, const RunOptions& options, Version 
   return ask;
 }
 
-Result<std::shared_ptr<const Engine>> OpenEngine(const RunOptions& options) {
+Result<EngineOptions> ChooseModel(const RunOptions& options) {
   MCV_ASSIGN_OR_RETURN(EngineOptions engine, ToEngineOptions(options));
   if (engine.model.empty()) {
     const char* named = std::getenv("MCV_MODEL");
@@ -141,6 +167,11 @@ Result<std::shared_ptr<const Engine>> OpenEngine(const RunOptions& options) {
       MCV_RETURN_IF_ERROR(UseBuiltInModel(&engine));
     }
   }
+  return engine;
+}
+
+Result<std::shared_ptr<const Engine>> OpenEngine(const RunOptions& options) {
+  MCV_ASSIGN_OR_RETURN(const EngineOptions engine, ChooseModel(options));
   return Engine::Open(engine);
 }
 

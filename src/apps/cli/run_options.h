@@ -19,8 +19,9 @@ namespace mcv::cli {
 struct RunOptions {
   EngineOptions engine;
   std::string numerics = "fast";
-  std::string positions;  // empty: what the model's files say
-  int max_slices = 0;     // 0: the model's own number
+  std::string positions;     // empty: what the model's files say
+  int max_slices = 0;        // 0: the model's own number
+  std::string memory_limit;  // a size (size_option.h); empty: none
 
   bool sample = false;  // the version's published sampling numbers
   // Each overrides the preset when it was given on the command line.
@@ -41,7 +42,9 @@ struct RunOptions {
   bool as_stored = false;  // ignore the pictures' EXIF orientation and alpha
 };
 
-// Declares the options on `app`; `options` must outlive the parse.
+// Declares the options on `app`; `options` must outlive the parse. The first only what concerns how
+// a model is opened.
+void AddOpenOptions(CLI::App& app, RunOptions* options);
 void AddRunOptions(CLI::App& app, RunOptions* options);
 
 // What the parsed options mean for the engine and for an answer. InvalidArgument names the option.
@@ -49,7 +52,9 @@ Result<EngineOptions> ToEngineOptions(const RunOptions& options);
 AskOptions ToAskOptions(const CLI::App& app, const RunOptions& options, Version version,
                         const std::atomic<bool>* cancel);
 
-// The model that was asked for: --model, else $MCV_MODEL, else the one built into the program.
+// The same with the model chosen: --model, else $MCV_MODEL, else the one built into the program.
+Result<EngineOptions> ChooseModel(const RunOptions& options);
+// That model, opened.
 Result<std::shared_ptr<const Engine>> OpenEngine(const RunOptions& options);
 
 }  // namespace mcv::cli

@@ -112,6 +112,22 @@ Result<ImageInfo> ReadImageInfo(std::span<const std::byte> file) {
   return ReadInfo(file, SniffPicture(file));
 }
 
+Result<ImageInfo> LoadImageInfo(const std::string& path) {
+  MCV_ASSIGN_OR_RETURN(const std::string file, ReadFile(path, kMaxFileBytes));
+  auto info = ReadImageInfo(std::as_bytes(std::span(file)));
+  if (!info.ok()) return info.status().Annotate(path);
+  return info;
+}
+
+// As ImageOptions::max_pixels says; turning sideways takes a second picture.
+uint64_t MostDecodingBytes(const ImageInfo& info) {
+  uint64_t per_pixel = 3;
+  if (info.format == "JPEG") per_pixel += info.channels == 4 ? 8 : 6;
+  if (info.alpha) per_pixel += 4;
+  if (info.orientation >= 5) per_pixel += 3;
+  return per_pixel * static_cast<uint64_t>(info.width) * static_cast<uint64_t>(info.height);
+}
+
 Result<DecodedImage> DecodeImage(std::span<const std::byte> file, const ImageOptions& options) {
   const Sniffed sniffed = SniffPicture(file);
   MCV_ASSIGN_OR_RETURN(const ImageInfo info, ReadInfo(file, sniffed));

@@ -47,6 +47,10 @@ struct DecodedImage {
 
 // Unsupported (naming what came and what is accepted), Corrupt, ResourceExhausted.
 Result<ImageInfo> ReadImageInfo(std::span<const std::byte> file);
+// The same of a file, which is read but not decoded.
+Result<ImageInfo> LoadImageInfo(const std::string& path);
+// The most that decoding such a picture takes, its pixels included.
+uint64_t MostDecodingBytes(const ImageInfo& info);
 Result<DecodedImage> DecodeImage(std::span<const std::byte> file, const ImageOptions& options = {});
 Result<DecodedImage> LoadImage(const std::string& path, const ImageOptions& options = {});
 

@@ -32,11 +32,16 @@ KvView AtHead(const KvView& view, int64_t head, int64_t head_dim) {
   return {view.type, view.data + head * head_dim * element, view.row_bytes};
 }
 
+// One worker's scores of one token.
+int64_t FewScoreBytes(const AttentionArgs& args) {
+  return ScratchPlan::RoundUp(args.heads / args.kv_heads * args.num_keys *
+                              static_cast<int64_t>(sizeof(float)));
+}
+
 void AttendFew(const AttentionArgs& args, Context& ctx) {
   const int64_t group = args.heads / args.kv_heads;
   ScratchPlan plan;
-  const int64_t score_bytes =
-      ScratchPlan::RoundUp(group * args.num_keys * static_cast<int64_t>(sizeof(float)));
+  const int64_t score_bytes = FewScoreBytes(args);
   const int64_t scores = plan.Reserve(score_bytes * ctx.pool->size());
   std::byte* base = plan.Acquire(ctx);
   const int64_t items = args.q.rows * args.kv_heads;
@@ -207,15 +212,32 @@ class AttentionBlock {
   int64_t keys_, values_, queries_, scores_, weights_, sums_, stats_, bytes_;
 };
 
+// The kernel that works in blocks, or null where one or two tokens, or their shape, go without.
+const PanelKernel* BlockKernel(const AttentionArgs& args, const KernelTable& table,
+                               Numerics numerics) {
+  const PanelKernel* kernel = table.attention(args.keys.type, numerics);
+  const bool few = args.q.rows <= kFewTokens;
+  return kernel == nullptr || few || args.head_dim > kernel->k_block ? nullptr : kernel;
+}
+
 }  // namespace
+
+int64_t AttentionScratch(const AttentionArgs& args, const ScratchSetting& setting) {
+  const PanelKernel* kernel = BlockKernel(args, *setting.table, setting.numerics);
+  ScratchPlan plan;
+  plan.Reserve(setting.threads * (kernel == nullptr
+                                      ? FewScoreBytes(args)
+                                      : AttentionBlock(args, *kernel, *setting.table).bytes()));
+  return plan.bytes();
+}
 
 void Attention(const AttentionArgs& args, Context& ctx) {
   MCV_CHECK(args.head_dim > 0 && args.kv_heads > 0 && args.heads % args.kv_heads == 0);
   MCV_CHECK(args.q.cols == int64_t{args.heads} * args.head_dim && args.out.cols == args.q.cols);
   MCV_CHECK(args.out.rows == args.q.rows && args.num_keys > 0 && args.scale > 0);
   MCV_CHECK(args.keys.type == args.values.type);
-  const PanelKernel* kernel = ctx.table->attention(args.keys.type, ctx.numerics);
-  if (kernel == nullptr || args.q.rows <= kFewTokens || args.head_dim > kernel->k_block) {
+  const PanelKernel* kernel = BlockKernel(args, *ctx.table, ctx.numerics);
+  if (kernel == nullptr) {
     AttendFew(args, ctx);
     return;
   }

@@ -71,12 +71,16 @@ class MatMulPlan {
     row_step_ = std::max(row_step_, job.row_step);
   }
 
+  // After the last Add. What Run takes from the context with so many workers.
+  int64_t ScratchBytes(int workers) {
+    if (num_items_ == 0) return 0;
+    ReserveWorkers(workers);
+    return plan_.bytes();
+  }
+
   void Run() {
     if (num_items_ == 0) return;
-    token_block_ = std::min(x_.rows, kTokenBlock);
-    const int64_t sums_bytes = token_block_ * row_step_ * static_cast<int64_t>(sizeof(float));
-    worker_bytes_ = ScratchPlan::RoundUp(panel_bytes_) + 2 * ScratchPlan::RoundUp(sums_bytes);
-    const int64_t workers_offset = plan_.Reserve(worker_bytes_ * ctx_.pool->size());
+    const int64_t workers_offset = ReserveWorkers(ctx_.pool->size());
     base_ = plan_.Acquire(ctx_);
     for (size_t i = 0; i < num_packings_; ++i) Pack(packings_[i]);
     ctx_.pool->For(num_items_, 1, [&](int64_t begin, int64_t end, int worker) {
@@ -86,6 +90,14 @@ class MatMulPlan {
   }
 
  private:
+  // The workers' own buffers lie behind the packed tokens; returns where.
+  int64_t ReserveWorkers(int workers) {
+    token_block_ = std::min(x_.rows, kTokenBlock);
+    const int64_t sums_bytes = token_block_ * row_step_ * static_cast<int64_t>(sizeof(float));
+    worker_bytes_ = ScratchPlan::RoundUp(panel_bytes_) + 2 * ScratchPlan::RoundUp(sums_bytes);
+    return plan_.Reserve(worker_bytes_ * workers);
+  }
+
   // Tokens in the form of one kind of kernel; several weights may read the same.
   struct Packing {
     const DotKernel* dot = nullptr;
@@ -286,6 +298,36 @@ void MatMulSwiGlu(ConstMatView x, const WeightView& gate, const WeightView& up, 
   MatMulPlan plan(x, ctx);
   plan.Add(up, gate, {}, y);
   plan.Run();
+}
+
+namespace {
+
+Context ContextFor(const ScratchSetting& setting) {
+  Context ctx;
+  ctx.table = setting.table;
+  ctx.numerics = setting.numerics;
+  return ctx;
+}
+
+}  // namespace
+
+int64_t MatMulScratch(int64_t tokens, std::span<const WeightView> weights,
+                      const ScratchSetting& setting) {
+  if (weights.empty()) return 0;
+  Context ctx = ContextFor(setting);
+  MatMulPlan plan({nullptr, tokens, weights[0].cols}, ctx);
+  for (const WeightView& weight : weights) {
+    plan.Add(weight, {}, {}, {nullptr, tokens, weight.rows});
+  }
+  return plan.ScratchBytes(setting.threads);
+}
+
+int64_t SwiGluScratch(int64_t tokens, const WeightView& gate, const WeightView& up,
+                      const ScratchSetting& setting) {
+  Context ctx = ContextFor(setting);
+  MatMulPlan plan({nullptr, tokens, up.cols}, ctx);
+  plan.Add(up, gate, {}, {nullptr, tokens, up.rows});
+  return plan.ScratchBytes(setting.threads);
 }
 
 }  // namespace mcv

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
 #include "kernels/kernels.h"
 
@@ -20,10 +21,14 @@ class ScratchPlan {
     return offset;
   }
 
+  // What Acquire() makes the context hold.
+  int64_t bytes() const { return total_ + kAlignment; }
+
   std::byte* Acquire(Context& ctx) const {
-    const size_t need = static_cast<size_t>(total_ + kAlignment);
+    const size_t need = static_cast<size_t>(bytes());
     if (ctx.scratch.size() < need) {
-      ctx.scratch.clear();  // nothing in it is worth copying
+      // Nothing in it is worth copying, and the old and the new are never held together.
+      std::vector<std::byte>().swap(ctx.scratch);
       ctx.scratch.resize(need);
     }
     const auto address = reinterpret_cast<uintptr_t>(ctx.scratch.data());

@@ -1,7 +1,9 @@
 #include "model/text/kv_cache.h"
 
+#include <algorithm>
 #include <cstring>
 #include <new>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -16,15 +18,28 @@ std::unique_ptr<std::byte[]> TakeUntouched(int64_t bytes) {
   return std::unique_ptr<std::byte[]>(new (std::nothrow) std::byte[static_cast<size_t>(bytes)]);
 }
 
+std::optional<uint64_t> RowBytesOf(const TextConfig& config, DType type) {
+  return RowBytes(type,
+                  static_cast<uint64_t>(config.kv_heads) * static_cast<uint64_t>(config.head_dim));
+}
+
 }  // namespace
+
+int64_t KvCache::ResidentBytes(const TextConfig& config, DType type, int64_t capacity,
+                               int64_t positions, int64_t page_bytes) {
+  const auto row_bytes = static_cast<int64_t>(RowBytesOf(config, type).value_or(0));
+  // Every layer has a block of keys and one of values, filled from its start.
+  const int64_t block = capacity * row_bytes;
+  const int64_t touched = (positions * row_bytes + 2 * page_bytes - 2) / page_bytes * page_bytes;
+  return 2 * config.layers * std::min(block, positions > 0 ? touched : 0);
+}
 
 Result<KvCache> KvCache::Create(const TextConfig& config, DType type, int64_t capacity) {
   if (capacity < 1) {
     return InvalidArgument("the context must hold at least 1 position, asked for " +
                            std::to_string(capacity));
   }
-  const auto row_bytes = RowBytes(
-      type, static_cast<uint64_t>(config.kv_heads) * static_cast<uint64_t>(config.head_dim));
+  const auto row_bytes = RowBytesOf(config, type);
   KvCache cache;
   cache.type_ = type;
   cache.layers_ = config.layers;

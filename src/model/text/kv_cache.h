@@ -20,6 +20,11 @@ class KvCache {
   // be had.
   static Result<KvCache> Create(const TextConfig& config, DType type, int64_t capacity);
 
+  // What `positions` stored ones hold of the memory of a cache with this capacity, when the system
+  // gives it in pieces of `page_bytes`; all of it at positions == capacity.
+  static int64_t ResidentBytes(const TextConfig& config, DType type, int64_t capacity,
+                               int64_t positions, int64_t page_bytes);
+
   DType type() const { return type_; }
   int layers() const { return layers_; }
   int64_t capacity() const { return capacity_; }
@@ -56,6 +61,10 @@ class BeamSuffixes {
  public:
   // max_rows: the most rows that a beam can add.
   static Result<BeamSuffixes> Create(const KvCache& cache, int beams, int64_t max_rows);
+  // What Create takes, where a position of the cache has `position_bytes`.
+  static int64_t BytesFor(int64_t position_bytes, int beams, int64_t max_rows) {
+    return 2 * beams * max_rows * position_bytes;
+  }
 
   int beams() const { return static_cast<int>(slots_.size()); }
   int64_t rows() const { return rows_; }

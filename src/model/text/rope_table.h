@@ -13,6 +13,10 @@ namespace mcv {
 class RopeCache {
  public:
   RopeCache(int head_dim, float theta);
+  // What is kept for `positions`.
+  static int64_t BytesFor(int head_dim, int64_t positions) {
+    return 2 * positions * (head_dim / 2) * static_cast<int64_t>(sizeof(float));
+  }
 
   // Rows for positions [first, first + count): [count, D / 2] each. Valid until the next call.
   RopeTable Range(int64_t first, int64_t count);

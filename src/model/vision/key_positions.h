@@ -16,6 +16,10 @@ class KeyPositions {
   // [rows * cols, E]; valid until the next call.
   ConstMatView For(const PatchGrid& grid, const ResamplerWeights& weights,
                    const ResamplerConfig& config);
+  // What is kept for a view of `patches`.
+  static int64_t BytesFor(const ResamplerConfig& config, int64_t patches) {
+    return patches * config.width * static_cast<int64_t>(sizeof(float));
+  }
 
  private:
   PatchGrid grid_;

@@ -25,6 +25,12 @@ ConstMatView StretchedTable::For(const PatchGrid& grid, const VisionWeights& wei
   return {stretched_.data(), grid.num_patches(), width};
 }
 
+int64_t StretchedTable::BytesFor(const VisionConfig& config, int64_t patches, int64_t cols) {
+  if (config.position_rule != PositionRule::kInterpolated) return 0;
+  const int64_t side = config.table_side;
+  return (side * side + side * cols + patches) * config.width * static_cast<int64_t>(sizeof(float));
+}
+
 void EmbedPatches(const VisionWeights& w, const VisionConfig& config, const PatchGrid& grid,
                   const ViewPositions& positions, StretchedTable& stretched, VisionActivations& act,
                   Context& ctx) {

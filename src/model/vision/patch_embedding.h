@@ -19,6 +19,9 @@ class StretchedTable {
   // [rows * cols, C]; valid until the next call.
   ConstMatView For(const PatchGrid& grid, const VisionWeights& weights, const VisionConfig& config,
                    Context& ctx);
+  // The most that is held for a view: the table, the stretched one, and while that is made the one
+  // that is stretched along the rows only. 0 where the version stretches nothing.
+  static int64_t BytesFor(const VisionConfig& config, int64_t patches, int64_t cols);
 
  private:
   std::vector<float> table_;  // the file's table in fp32, [S * S, C]

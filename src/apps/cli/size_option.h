@@ -1,0 +1,20 @@
+// Sizes of memory as people write them.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/status.h"
+
+namespace mcv::cli {
+
+// Bytes of "4G", "512M", "4.5GiB", "800 MB" or "123456": a bare letter and KiB, MiB, ... count in
+// powers of 1024, KB, MB, ... in powers of 1000; upper and lower case are the same. At least 1.
+// InvalidArgument names what came and what is expected.
+Result<int64_t> ParseSize(std::string_view text);
+
+// What CLI11 calls to check such an option: "" or the complaint.
+std::string CheckSize(const std::string& text);
+
+}  // namespace mcv::cli

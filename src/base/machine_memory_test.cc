@@ -1,0 +1,66 @@
+#include "base/machine_memory.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+namespace mcv {
+namespace {
+
+namespace fs = std::filesystem;
+
+class MachineMemoryTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    root_ = fs::path(::testing::TempDir()) / ("machine_memory_" + std::to_string(::getpid()));
+  }
+  void TearDown() override { fs::remove_all(root_); }
+  void Write(const std::string& path, const std::string& text) {
+    const fs::path file = root_ / path;
+    fs::create_directories(file.parent_path());
+    std::ofstream(file) << text;
+  }
+  fs::path root_;
+};
+
+TEST_F(MachineMemoryTest, TheTightestGroupCounts) {
+  Write("proc/meminfo", "MemTotal: 100 kB\nMemAvailable:      64 kB\n");
+  Write("proc/self/cgroup", "4:memory:/old\n0::/a/b\n");
+  Write("sys/fs/cgroup/a/b/memory.max", "max\n");
+  Write("sys/fs/cgroup/a/memory.max", "50000\n");
+  Write("sys/fs/cgroup/a/memory.current", "20000\n");
+  Write("sys/fs/cgroup/memory.max", "90000\n");
+  const MachineMemory memory = ReadMachineMemory(root_.string());
+  EXPECT_EQ(memory.available, 65536u);
+  EXPECT_EQ(memory.group_limit, 50000u);
+  EXPECT_EQ(memory.group_used, 20000u);
+  EXPECT_EQ(memory.Room(), 30000u);
+}
+
+TEST_F(MachineMemoryTest, AGroupThatIsOverItsLimitLeavesNothing) {
+  Write("proc/self/cgroup", "0::/a\n");
+  Write("sys/fs/cgroup/a/memory.max", "5\n");
+  Write("sys/fs/cgroup/a/memory.current", "9\n");
+  EXPECT_EQ(ReadMachineMemory(root_.string()).Room(), 0u);
+}
+
+TEST_F(MachineMemoryTest, SystemsThatTellNothing) {
+  EXPECT_EQ(ReadMachineMemory((root_ / "nowhere").string()).Room(), std::nullopt);
+  Write("proc/meminfo", "MemAvailable: many kB\n");
+  Write("proc/self/cgroup", "4:memory:/old\n");
+  EXPECT_EQ(ReadMachineMemory(root_.string()).Room(), std::nullopt);
+}
+
+TEST_F(MachineMemoryTest, HugePagesWhereTheyAreAlwaysUsed) {
+  Write("sys/kernel/mm/transparent_hugepage/enabled", "always [madvise] never\n");
+  EXPECT_LT(ReadMachineMemory(root_.string()).page_bytes, uint64_t{2} << 20);
+  Write("sys/kernel/mm/transparent_hugepage/enabled", "[always] madvise never\n");
+  EXPECT_EQ(ReadMachineMemory(root_.string()).page_bytes, uint64_t{2} << 20);
+}
+
+TEST(MachineMemory, ThisMachineHasSome) { EXPECT_GT(ReadMachineMemory().Room().value_or(1), 0u); }
+
+}  // namespace
+}  // namespace mcv
