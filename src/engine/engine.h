@@ -8,11 +8,13 @@
 
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "base/status.h"
+#include "engine/encoder_identity.h"
 #include "kernels/kernels.h"
 #include "model/weights.h"
 #include "spec/config.h"
@@ -21,6 +23,7 @@
 
 namespace mcv {
 
+class PictureCache;
 class Session;
 
 struct EngineOptions {
@@ -37,6 +40,9 @@ struct EngineOptions {
       positions;  // kGrid for 2.5: llama.cpp's rule instead of the published
   std::optional<BucketRule> buckets;
   std::optional<int> max_slices;  // fewer than the model's own number saves time and context
+  // Pictures encoded before, for all sessions; may be shared with other engines. Null: none, and
+  // nothing is ever written to the disk.
+  std::shared_ptr<PictureCache> picture_cache;
 };
 
 // Immutable: any number of threads may use one. Sessions keep it alive.
@@ -67,6 +73,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
  private:
   Engine(EngineOptions options, ModelFiles files);
   Status Prepare();
+  // Computed when a picture is first looked for.
+  EncoderId encoder_id() const;
 
   EngineOptions options_;
   ModelFiles files_;
@@ -77,6 +85,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
   int threads_ = 1;
   int64_t context_ = 0;
   double load_seconds_ = 0.0;
+  mutable std::once_flag encoder_id_once_;
+  mutable EncoderId encoder_id_ = {};
 };
 
 }  // namespace mcv

@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdlib>
 
+#include "apps/cli/cache_folder.h"
 #include "apps/cli/default_model.h"
 
 namespace mcv::cli {
@@ -45,6 +46,19 @@ void AddMachineOptions(CLI::App& app, RunOptions* o) {
                  "exact: fp32 throughout; fast: bf16 and int8 products (docs/numerics.md)")
       ->check(CLI::IsMember({"exact", "fast"}))
       ->capture_default_str()
+      ->group(group);
+}
+
+void AddCacheOptions(CLI::App& app, RunOptions* o) {
+  const std::string group = "Cache";
+  app.add_option("--picture-cache", o->picture_cache,
+                 "folder that remembers encoded pictures, or off (default: $MCV_CACHE_DIR, else "
+                 "~/.cache/minicpmv)")
+      ->group(group);
+  app.add_option("--picture-cache-size", o->picture_cache_bytes,
+                 "at most so much on the disk, like 500M or 2G (default: 1G)")
+      ->transform(CLI::AsSizeValue(/*kb_is_1000=*/false))
+      ->check(CLI::Range(int64_t{0}, int64_t{1} << 50))
       ->group(group);
 }
 
@@ -93,6 +107,7 @@ bool Given(const CLI::App& app, const std::string& name) { return app.count(name
 void AddRunOptions(CLI::App& app, RunOptions* options) {
   AddModelOptions(app, options);
   AddMachineOptions(app, options);
+  AddCacheOptions(app, options);
   AddAnswerOptions(app, options);
   AddOutputOptions(app, options);
 }
@@ -141,6 +156,7 @@ Result<std::shared_ptr<const Engine>> OpenEngine(const RunOptions& options) {
       MCV_RETURN_IF_ERROR(UseBuiltInModel(&engine));
     }
   }
+  engine.picture_cache = MakePictureCache(options.picture_cache, options.picture_cache_bytes);
   return Engine::Open(engine);
 }
 
