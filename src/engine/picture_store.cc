@@ -14,6 +14,8 @@ namespace {
 constexpr int64_t kApplicationId = 0x6d637670;  // "mcvp" in the file's header
 constexpr int64_t kLayoutVersion = 1;
 
+constexpr char kDoneWithout[] = " (done without the cache)";
+
 // Rows lie in a table of their own so that marking a picture as used does not rewrite them.
 // `last_used` is a counter, not a time: clocks are set back.
 constexpr char kTables[] =
@@ -65,7 +67,7 @@ struct PictureStore::Entry {
 PictureStore::PictureStore(const std::string& folder, int64_t max_bytes, int busy_ms)
     : folder_(folder), path_(StoreFile(folder)), max_bytes_(max_bytes), busy_ms_(busy_ms) {
   const Status connected = Connect();
-  if (!connected.ok()) Note(connected.message());
+  if (!connected.ok()) Note(connected.message() + kDoneWithout);
   // The limit may be lower than it was, or than another process's.
   if (connected.ok()) Handle(Shrink());
 }
@@ -139,9 +141,9 @@ Status PictureStore::Replace(const Status& reason) {
 
 void PictureStore::Handle(const Status& trouble) {
   if (trouble.ok()) return;
-  if (trouble.code() != StatusCode::kCorrupt) return Note(trouble.message());
+  if (trouble.code() != StatusCode::kCorrupt) return Note(trouble.message() + kDoneWithout);
   const Status replaced = Replace(trouble);
-  if (!replaced.ok()) Note(replaced.message());
+  if (!replaced.ok()) Note(replaced.message() + kDoneWithout);
 }
 
 std::optional<std::vector<float>> PictureStore::Find(const PictureKey& key, PictureShape shape) {

@@ -173,9 +173,9 @@ TEST_F(SharedCacheTest, ProcessesAtOnce) {
 // Wherever the signal falls: between two steps, in the middle of a write, or after the end.
 TEST_F(SharedCacheTest, KilledProcessesLeaveItWhole) {
   if (RunShell("command -v timeout >/dev/null").exit_code != 0) GTEST_SKIP() << "no timeout here";
-  for (int milliseconds = 4; milliseconds <= 64; milliseconds += 4) {
+  for (int milliseconds = 5; milliseconds <= 75; milliseconds += 10) {
     SCOPED_TRACE(milliseconds);
-    if (milliseconds % 16 == 0) fs::remove_all(Folder());
+    if (milliseconds % 20 == 5) fs::remove_all(Folder());
     RunShell("timeout -s KILL 0.0" + std::string(milliseconds < 10 ? "0" : "") +
              std::to_string(milliseconds) + " " MCV_PROGRAM " " +
              AskArguments(InFolder() + " --max-slices " + std::to_string(milliseconds / 8 + 1)) +
