@@ -8,6 +8,7 @@ engine_packages=(
   libpcre2-dev           # pre-tokenizer expressions
   libutf8proc-dev        # Unicode normalisation
   nlohmann-json3-dev libcli11-dev
+  libsqlite3-dev         # the cache of encoded pictures, shared by processes
   libedit-dev            # line editing in `minicpmv chat`
 )
 

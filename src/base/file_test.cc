@@ -37,6 +37,20 @@ TEST_F(FileTest, WritesThenMaps) {
   EXPECT_EQ(ReadFile(Path("a"), 4).status().code(), StatusCode::kResourceExhausted);
 }
 
+TEST_F(FileTest, AReplacedFileIsAnotherFile) {
+  ASSERT_TRUE(WriteFile(Path("a"), "hello").ok());
+  const FileIdentity first = MappedFile::Open(Path("a"))->identity();
+  EXPECT_EQ(first.bytes, 5u);
+  EXPECT_EQ(MappedFile::Open(Path("a"))->identity(), first);
+  // Even if its length and its time of modification are the old ones.
+  const auto written = fs::last_write_time(Path("a"));
+  ASSERT_TRUE(WriteFile(Path("a"), "HELLO").ok());
+  fs::last_write_time(Path("a"), written);
+  const FileIdentity second = MappedFile::Open(Path("a"))->identity();
+  EXPECT_EQ(second.modified_ns, first.modified_ns);
+  EXPECT_NE(second, first);
+}
+
 TEST_F(FileTest, NamesWhatIsWrong) {
   EXPECT_EQ(MappedFile::Open(Path("none")).status().code(), StatusCode::kNotFound);
   EXPECT_THAT(MappedFile::Open(folder_.string()).status().message().find("is a folder"),

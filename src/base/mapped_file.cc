@@ -34,13 +34,18 @@ Status SystemError(const std::string& path, const std::string& what) {
   return IoError(text);
 }
 
-// The size of an open regular file, or why it is not one.
-Result<size_t> RegularFileSize(int fd, const std::string& path) {
+int64_t Nanoseconds(const timespec& time) {
+  return int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
+}
+
+// What an open regular file is, or why it is not one.
+Result<FileIdentity> IdentifyRegularFile(int fd, const std::string& path) {
   struct stat info {};
   if (::fstat(fd, &info) != 0) return SystemError(path, "cannot read its size");
   if (S_ISDIR(info.st_mode)) return InvalidArgument(path + ": is a folder, expected a file");
   if (!S_ISREG(info.st_mode)) return InvalidArgument(path + ": is not a regular file");
-  return static_cast<size_t>(info.st_size);
+  return FileIdentity{info.st_ino, static_cast<uint64_t>(info.st_size), Nanoseconds(info.st_mtim),
+                      Nanoseconds(info.st_ctim)};
 }
 
 }  // namespace
@@ -48,7 +53,8 @@ Result<size_t> RegularFileSize(int fd, const std::string& path) {
 Result<MappedFile> MappedFile::Open(const std::string& path) {
   Descriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (fd.get() < 0) return SystemError(path, "cannot open");
-  MCV_ASSIGN_OR_RETURN(const size_t size, RegularFileSize(fd.get(), path));
+  MCV_ASSIGN_OR_RETURN(const FileIdentity identity, IdentifyRegularFile(fd.get(), path));
+  const size_t size = identity.bytes;
   if (size == 0) return Corrupt(path + ": the file is empty");
   void* address = ::mmap(nullptr, size, PROT_READ, MAP_SHARED, fd.get(), 0);
   if (address == MAP_FAILED) return SystemError(path, "cannot map");
@@ -56,6 +62,7 @@ Result<MappedFile> MappedFile::Open(const std::string& path) {
   file.data_ = static_cast<const std::byte*>(address);
   file.size_ = size;
   file.path_ = path;
+  file.identity_ = identity;
   return file;
 }
 
@@ -65,6 +72,7 @@ MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
   std::swap(data_, other.data_);
   std::swap(size_, other.size_);
   std::swap(path_, other.path_);
+  std::swap(identity_, other.identity_);
   return *this;
 }
 
@@ -102,7 +110,8 @@ void MappedFile::Drop(std::span<const std::byte> range) const {
 Result<std::string> ReadFile(const std::string& path, size_t max_bytes) {
   Descriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (fd.get() < 0) return SystemError(path, "cannot open");
-  MCV_ASSIGN_OR_RETURN(const size_t size, RegularFileSize(fd.get(), path));
+  MCV_ASSIGN_OR_RETURN(const FileIdentity identity, IdentifyRegularFile(fd.get(), path));
+  const size_t size = identity.bytes;
   if (size > max_bytes) {
     return ResourceExhausted(path + ": has " + std::to_string(size) + " bytes, the limit is " +
                              std::to_string(max_bytes));

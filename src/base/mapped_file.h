@@ -2,12 +2,22 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <string>
 
 #include "base/status.h"
 
 namespace mcv {
+
+// Which file this is and when it last changed, as the system saw it when the file was opened.
+struct FileIdentity {
+  uint64_t inode = 0;
+  uint64_t bytes = 0;
+  int64_t modified_ns = 0;  // since 1970: its contents
+  int64_t changed_ns = 0;   // its contents, name, owner or rights; programs cannot set it back
+  friend bool operator==(const FileIdentity&, const FileIdentity&) = default;
+};
 
 // Owns one read-only mapping. Moveable; spans into data() live as long as the object.
 class MappedFile {
@@ -24,6 +34,7 @@ class MappedFile {
 
   std::span<const std::byte> data() const { return {data_, size_}; }
   const std::string& path() const { return path_; }
+  const FileIdentity& identity() const { return identity_; }
 
   // Hints for the kernel; they change residency, never contents.
   // Reads the range ahead (asynchronously).
@@ -35,6 +46,7 @@ class MappedFile {
   const std::byte* data_ = nullptr;
   size_t size_ = 0;
   std::string path_;
+  FileIdentity identity_;
 };
 
 // Reads a whole small file, refusing more than max_bytes before allocating.

@@ -160,6 +160,14 @@ int64_t Engine::cache_bytes_per_position() const {
   return 2 * int64_t{config_.text.layers} * static_cast<int64_t>(row.value_or(0));
 }
 
+EncoderId Engine::encoder_id() const {
+  std::call_once(encoder_id_once_, [this] {
+    const bool in_program = options_.model.empty() && options_.built_in->in_program;
+    encoder_id_ = IdentifyEncoder(files_, config_, {options_.numerics, target_name(), in_program});
+  });
+  return encoder_id_;
+}
+
 Result<std::unique_ptr<Session>> Engine::NewSession() const {
   auto resources = std::make_shared<SessionResources>(shared_from_this(), threads_, sessions_);
   if (guard_ != nullptr && sessions_->load() > 1) {
@@ -189,6 +197,8 @@ Result<std::unique_ptr<Session>> Engine::NewSession() const {
       files_.WillNeed(TensorFile::kVision);
     };
     parts.after_encoding = [this] { files_.Drop(TensorFile::kVision); };
+    parts.picture_cache = options_.picture_cache;
+    parts.encoder_id = [this] { return encoder_id(); };
   }
   parts.owner = std::move(resources);
   return Session::Create(std::move(parts));

@@ -9,11 +9,13 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "base/status.h"
+#include "engine/encoder_identity.h"
 #include "engine/memory_limit.h"
 #include "engine/memory_plan.h"
 #include "kernels/kernels.h"
@@ -24,6 +26,7 @@
 
 namespace mcv {
 
+class PictureCache;
 class Session;
 
 struct EngineOptions {
@@ -44,6 +47,9 @@ struct EngineOptions {
   // smaller (told in notes()) or refuses, and by one session at a time, which refuses pictures and
   // beams that would exceed it.
   int64_t memory_limit_bytes = 0;
+  // Pictures encoded before, for all sessions; may be shared with other engines. Null: none, and
+  // nothing is ever written to the disk.
+  std::shared_ptr<PictureCache> picture_cache;
 };
 
 // A model opened as far as planning needs: headers are read, no weight is.
@@ -93,6 +99,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
   Result<PlannedRun> MakePlan() const;
   Status KeepToLimit();
   Status Load();
+  // Computed when a picture is first looked for.
+  EncoderId encoder_id() const;
 
   EngineOptions options_;
   ModelFiles files_;
@@ -108,6 +116,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
   std::shared_ptr<std::atomic<int>> sessions_ = std::make_shared<std::atomic<int>>(0);
   std::vector<std::string> notes_;
   double load_seconds_ = 0.0;
+  mutable std::once_flag encoder_id_once_;
+  mutable EncoderId encoder_id_ = {};
 };
 
 }  // namespace mcv

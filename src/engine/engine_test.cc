@@ -9,6 +9,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "engine/picture_cache.h"
 #include "engine/session.h"
 
 namespace mcv {
@@ -99,6 +100,30 @@ TEST(EngineTest, SecondTurnContinuesTheCache) {
   const auto again = session->Ask({"What is it?", {*picture}}, options);
   ASSERT_TRUE(again.ok());
   EXPECT_EQ(session->num_images(), 1);
+}
+
+TEST(EngineTest, AnswersFromTheCacheAreTheSame) {
+  EngineOptions options = Exact(kLlama);
+  options.picture_cache = std::make_shared<PictureCache>(PictureCacheOptions());
+  AskOptions ask;
+  ask.max_tokens = 8;
+  std::vector<Answer> answers;
+  for (const PictureSource source : {PictureSource::kEncoded, PictureSource::kMemory}) {
+    const auto session = OpenSession(options);  // an engine of its own
+    ASSERT_NE(session, nullptr);
+    const auto picture = session->AddImage(Stored("img_900x300"));
+    ASSERT_TRUE(picture.ok());
+    EXPECT_EQ(session->picture_stats(0).source, source);
+    auto answer = session->Ask({"What is it?", {*picture}}, ask);
+    ASSERT_TRUE(answer.ok());
+    answers.push_back(*std::move(answer));
+  }
+  EXPECT_EQ(answers[0].ids, answers[1].ids);
+  // Numbers of another kind are not taken for these.
+  options.numerics = Numerics::kFast;
+  const auto session = OpenSession(options);
+  ASSERT_TRUE(session->AddImage(Stored("img_900x300")).ok());
+  EXPECT_EQ(session->picture_stats(0).source, PictureSource::kEncoded);
 }
 
 TEST(EngineTest, SampledAnswersRepeatWithTheirSeed) {

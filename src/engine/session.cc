@@ -1,7 +1,9 @@
 #include "engine/session.h"
 
 #include <algorithm>
+#include <array>
 #include <chrono>
+#include <span>
 #include <utility>
 
 #include "base/sha256.h"
@@ -40,12 +42,19 @@ Status CheckImage(const Image& image) {
                          "and at least one pixel");
 }
 
+int64_t CountPatches(const SlicePlan& plan, int patch) {
+  const auto count = [patch](PixelSize size) {
+    return int64_t{size.width / patch} * (size.height / patch);
+  };
+  return count(plan.overview) + (plan.num_views() - 1) * count(plan.cell);
+}
+
 }  // namespace
 
 struct Session::Picture {
   std::string key;
   SlicePlan plan;
-  std::vector<float> rows;  // [views * Q, E]
+  PictureCache::Rows rows;  // [views * Q, E]; shared with the cache
   PictureStats stats;
 };
 
@@ -58,6 +67,7 @@ struct Session::Prompt {
 
 Result<std::unique_ptr<Session>> Session::Create(SessionParts parts) {
   MCV_CHECK(parts.config != nullptr && parts.tokenizer != nullptr && parts.text != nullptr);
+  MCV_CHECK(parts.picture_cache == nullptr || parts.encoder_id != nullptr);
   const int queries = parts.encoder != nullptr ? parts.encoder->rows_per_view() : 0;
   MCV_ASSIGN_OR_RETURN(ChatEncoder chat,
                        ChatEncoder::Create(*parts.tokenizer, parts.config->row(), queries));
@@ -91,7 +101,8 @@ Result<int> Session::AddImage(const Image& image, const AddImageOptions& options
   }
   MCV_RETURN_IF_ERROR(
       RoomForPicture(image.width, image.height, static_cast<int64_t>(image.pixels.size())));
-  MCV_RETURN_IF_ERROR(EncodeViews(image, options, picture.get()));
+  picture->plan = PlanSlices(image.width, image.height, parts_.config->slicing);
+  MCV_RETURN_IF_ERROR(EncodeOrFind(image, options, picture.get()));
   pictures_.push_back(std::move(picture));
   return num_images() - 1;
 }
@@ -109,38 +120,82 @@ Status Session::RoomForPicture(int width, int height, int64_t decoding_bytes) co
   return parts_.guard->CheckPicture(shape, views_held());
 }
 
+// Options of slicing are in the plan: those that do not change this picture's views do not change
+// the key.
+PictureKey Session::CacheKey(const Image& image, const Picture& picture) const {
+  const SlicePlan& plan = picture.plan;
+  const std::array<int, 11> numbers = {image.width,
+                                       image.height,
+                                       plan.cols,
+                                       plan.rows,
+                                       plan.overview.width,
+                                       plan.overview.height,
+                                       plan.refine.width,
+                                       plan.refine.height,
+                                       plan.cell.width,
+                                       plan.cell.height,
+                                       parts_.config->slicing.patch};
+  const EncoderId encoder = parts_.encoder_id();
+  Sha256 sha;
+  sha.Update(std::as_bytes(std::span(encoder)));
+  sha.Update(std::as_bytes(std::span(numbers)));
+  sha.Update(std::as_bytes(std::span(picture.key)));
+  return sha.Finish();
+}
+
+Status Session::EncodeOrFind(const Image& image, const AddImageOptions& options, Picture* picture) {
+  PictureStats& stats = picture->stats;
+  stats.views = picture->plan.num_views();
+  stats.patches = CountPatches(picture->plan, parts_.config->slicing.patch);
+  stats.rows = int64_t{parts_.encoder->rows_per_view()} * stats.views;
+  PictureCache* cache = parts_.picture_cache.get();
+  if (cache == nullptr) return EncodeViews(image, options, picture);
+
+  const RowsShape shape = {stats.rows, parts_.encoder->width()};
+  auto start = Clock::now();
+  const PictureKey key = CacheKey(image, *picture);
+  PictureCache::Found found = cache->Find(key, shape);
+  stats.lookup_seconds = SecondsSince(start);
+  stats.source = found.source;
+  picture->rows = std::move(found.rows);
+  if (picture->rows == nullptr) {
+    MCV_RETURN_IF_ERROR(EncodeViews(image, options, picture));
+    start = Clock::now();
+    cache->Insert(key, shape, picture->rows);
+    stats.store_seconds = SecondsSince(start);
+  }
+  stats.cache_notes = cache->TakeNotes();
+  return OkStatus();
+}
+
 Status Session::EncodeViews(const Image& image, const AddImageOptions& options, Picture* picture) {
-  const ModelConfig& config = *parts_.config;
   PictureStats& stats = picture->stats;
   const auto start = Clock::now();
-  picture->plan = PlanSlices(image.width, image.height, config.slicing);
   std::vector<View> views;
   {
     TraceScope scope(parts_.trace, Zone::kResize);
-    views = MakeViews(image, picture->plan, config.slicing.patch, parts_.pool);
+    views = MakeViews(image, picture->plan, parts_.config->slicing.patch, parts_.pool);
   }
   stats.resize_seconds = SecondsSince(start);
-  stats.views = static_cast<int>(views.size());
-  for (const View& view : views) stats.patches += view.num_patches();
-  stats.rows = int64_t{parts_.encoder->rows_per_view()} * stats.views;
-  picture->rows.resize(static_cast<size_t>(stats.rows * parts_.encoder->width()));
+  std::vector<float> rows(static_cast<size_t>(stats.rows * parts_.encoder->width()));
 
   if (parts_.before_encoding) parts_.before_encoding();
   encoder_used_ = true;
   const auto encode_start = Clock::now();
-  const Status status = RunEncoder(views, options, picture);
+  MCV_RETURN_IF_ERROR(RunEncoder(views, options, picture, &rows));
   stats.encode_seconds = SecondsSince(encode_start);
-  return status;
+  picture->rows = std::make_shared<const std::vector<float>>(std::move(rows));
+  return OkStatus();
 }
 
 Status Session::RunEncoder(const std::vector<View>& views, const AddImageOptions& options,
-                           Picture* picture) {
+                           Picture* picture, std::vector<float>* rows) {
   const auto start = Clock::now();
   std::vector<PatchGrid> grids;
   for (const View& view : views) grids.push_back({view.patch_rows, view.patch_cols});
   const std::vector<ViewPositions> positions = PositionIds(grids, parts_.config->vision);
   const int64_t queries = parts_.encoder->rows_per_view();
-  const MatView rows(picture->rows.data(), picture->stats.rows, parts_.encoder->width());
+  const MatView all(rows->data(), picture->stats.rows, parts_.encoder->width());
   int64_t patches_done = 0;
   const auto tell = [&](size_t views_done) {
     if (!options.on_progress) return;
@@ -156,7 +211,7 @@ Status Session::RunEncoder(const std::vector<View>& views, const AddImageOptions
       return Cancelled("stopped after " + std::to_string(i) + " of " +
                        std::to_string(views.size()) + " views of the picture");
     }
-    const MatView out = rows.Rows(static_cast<int64_t>(i) * queries, queries);
+    const MatView out = all.Rows(static_cast<int64_t>(i) * queries, queries);
     MCV_RETURN_IF_ERROR(
         parts_.encoder->Encode(views[i], positions[i], {.cancel = options.cancel}, out));
     patches_done += views[i].num_patches();
@@ -242,7 +297,7 @@ Result<Session::Prompt> Session::BuildPrompt(const Question& question) const {
     const int image = question.images[static_cast<size_t>(span.picture - state_.num_pictures)];
     const Picture& picture = *pictures_[static_cast<size_t>(image)];
     const int64_t count = span.end - span.begin;
-    const float* rows = picture.rows.data() + span.view * count * width;
+    const float* rows = picture.rows->data() + span.view * count * width;
     prompt.images.push_back({shift + span.begin, shift + span.end, {rows, count, width}});
   }
   return prompt;

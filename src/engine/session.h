@@ -15,7 +15,9 @@
 
 #include "base/status.h"
 #include "base/trace.h"
+#include "engine/encoder_identity.h"
 #include "engine/generate.h"
+#include "engine/picture_cache.h"
 #include "engine/sampling_options.h"
 #include "engine/stats.h"
 #include "formats/image/image.h"
@@ -38,7 +40,7 @@ struct ViewProgress {
 };
 
 struct AddImageOptions {
-  // Called before the first view and after each.
+  // Called before the first view and after each; not for a picture that the cache has.
   std::function<void(const ViewProgress&)> on_progress;
   const std::atomic<bool>* cancel = nullptr;  // looked at between views and between layers
 };
@@ -89,6 +91,10 @@ struct SessionParts {
   // Called when the encoder is about to be used, and when it will not be used for a while.
   std::function<void()> before_encoding;
   std::function<void()> after_encoding;
+  // Pictures encoded before, by this session or another; null: none. Then `encoder_id` says what
+  // their rows depend on besides the picture; it is called when a picture is added.
+  std::shared_ptr<PictureCache> picture_cache;
+  std::function<EncoderId()> encoder_id;
 };
 
 // One thread at a time; `cancel` flags may be set from anywhere, a signal handler included.
@@ -99,8 +105,9 @@ class Session {
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
-  // Encodes the picture and returns its number, counted from 0. Equal pixels are encoded once per
-  // session and get the number of the first. Unsupported without an encoder, InvalidArgument for a
+  // Encodes the picture, or takes it from the cache without touching the encoder, and returns its
+  // number, counted from 0. Equal pixels are encoded once per session and get the number of the
+  // first. Unsupported without an encoder, InvalidArgument for a
   // picture without pixels; Cancelled leaves the session as it was.
   // ResourceExhausted where the engine's memory limit would be exceeded.
   Result<int> AddImage(const Image& image, const AddImageOptions& options = {});
@@ -146,9 +153,11 @@ class Session {
   Status CheckQuestion(const Question& question, const AskOptions& options) const;
   int64_t MostTokens(const AskOptions& options) const;
   Result<Prompt> BuildPrompt(const Question& question) const;
+  PictureKey CacheKey(const Image& image, const Picture& picture) const;
+  Status EncodeOrFind(const Image& image, const AddImageOptions& options, Picture* picture);
   Status EncodeViews(const Image& image, const AddImageOptions& options, Picture* picture);
   Status RunEncoder(const std::vector<View>& views, const AddImageOptions& options,
-                    Picture* picture);
+                    Picture* picture, std::vector<float>* rows);
   Status ReadPrompt(const Prompt& prompt, const AskOptions& options, const AskCallbacks& callbacks);
   Result<Answer> GenerateAnswer(const AskOptions& options, const AskCallbacks& callbacks,
                                 Generated* generated);

@@ -44,6 +44,9 @@ class SessionTest : public ::testing::Test {
     parts.text.reset(model);
     parts.encoder.reset(encoder);
     parts.after_encoding = [this] { ++dropped_; };
+    parts.before_encoding = [this] { ++needed_; };
+    parts.picture_cache = cache_;
+    parts.encoder_id = [this] { return encoder_id_; };
     auto session = Session::Create(std::move(parts));
     EXPECT_TRUE(session.ok()) << session.status().ToString();
     return *std::move(session);
@@ -60,6 +63,9 @@ class SessionTest : public ::testing::Test {
   FakeViewEncoder* encoder_ = nullptr;
   int32_t eot_ = 0;
   int dropped_ = 0;
+  int needed_ = 0;
+  std::shared_ptr<PictureCache> cache_;  // null: none
+  EncoderId encoder_id_ = {};
 };
 
 TEST_F(SessionTest, StreamsTheAnswerInOrderAndEndsAtTheStopToken) {
@@ -181,6 +187,53 @@ TEST_F(SessionTest, PictureIsEncodedOnceAndItsRowsTakeTheirPlaces) {
     EXPECT_EQ(model_->history()[size_t(image.end - 1)], holder);
     EXPECT_NE(model_->history()[size_t(image.begin - 1)], holder);
   }
+}
+
+TEST_F(SessionTest, APictureFromTheCacheDoesNotTouchTheEncoder) {
+  cache_ = std::make_shared<PictureCache>(PictureCacheOptions());
+  const Image image = SolidImage(900, 300, 128);
+  auto first = Saying({Ids("Gray.")});
+  ASSERT_TRUE(first->AddImage(image).ok());
+  EXPECT_EQ(first->picture_stats(0).source, PictureSource::kEncoded);
+  const PictureStats encoded = first->picture_stats(0);
+  EXPECT_EQ(needed_, 1);
+
+  auto second = Saying({Ids("Gray.")});
+  AddImageOptions options;
+  options.on_progress = [](const ViewProgress&) { ADD_FAILURE() << "nothing is encoded"; };
+  ASSERT_TRUE(second->AddImage(image, options).ok());
+  const PictureStats& found = second->picture_stats(0);
+  EXPECT_EQ(found.source, PictureSource::kMemory);
+  EXPECT_EQ(found.views, encoded.views);
+  EXPECT_EQ(found.patches, encoded.patches);
+  EXPECT_EQ(found.rows, encoded.rows);
+  ASSERT_TRUE(second->Ask({"Which colour?", {0}}).ok());
+  ASSERT_EQ(model_->images().size(), 4u);
+  for (int view = 0; view < 4; ++view) EXPECT_EQ(model_->images()[size_t(view)].first_value, view);
+  EXPECT_EQ(encoder_->encoded(), 0);
+  EXPECT_EQ(encoder_->released(), 0);
+  EXPECT_EQ(needed_, 1);
+  EXPECT_EQ(dropped_, 0);
+}
+
+TEST_F(SessionTest, TheCacheTellsApartWhatChangesRows) {
+  cache_ = std::make_shared<PictureCache>(PictureCacheOptions());
+  const auto source = [&](const Image& image) {
+    auto session = Saying({Ids("x")});
+    EXPECT_TRUE(session->AddImage(image).ok());
+    return session->picture_stats(0).source;
+  };
+  const Image image = SolidImage(900, 300, 128);
+  EXPECT_EQ(source(image), PictureSource::kEncoded);
+  EXPECT_EQ(source(SolidImage(900, 300, 129)), PictureSource::kEncoded);
+  EXPECT_EQ(source(SolidImage(300, 900, 128)), PictureSource::kEncoded);  // the same bytes
+  config_.slicing.max_slices = 8;  // this picture has 3 slices either way
+  EXPECT_EQ(source(image), PictureSource::kMemory);
+  config_.slicing.max_slices = 1;
+  EXPECT_EQ(source(image), PictureSource::kEncoded);
+  encoder_id_[0] = 1;
+  EXPECT_EQ(source(image), PictureSource::kEncoded);
+  EXPECT_EQ(source(image), PictureSource::kMemory);
 }
 
 TEST_F(SessionTest, PictureOfALaterTurnGetsItsOwnRows) {

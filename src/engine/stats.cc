@@ -4,6 +4,18 @@
 
 namespace mcv {
 
+const char* PictureSourceName(PictureSource source) {
+  switch (source) {
+    case PictureSource::kEncoded:
+      return "encoded";
+    case PictureSource::kMemory:
+      return "memory";
+    case PictureSource::kDisk:
+      return "disk";
+  }
+  return "unknown";
+}
+
 uint64_t PeakResidentBytes() {
   rusage usage = {};
   if (getrusage(RUSAGE_SELF, &usage) != 0) return 0;

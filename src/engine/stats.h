@@ -2,15 +2,25 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
+#include <vector>
 
 namespace mcv {
 
+// Where a picture's rows came from: the encoder, or a cache that had them (picture_cache.h).
+enum class PictureSource { kEncoded, kMemory, kDisk };
+const char* PictureSourceName(PictureSource source);  // "encoded", "memory", "disk"
+
 struct PictureStats {
-  int views = 0;        // overview and slices
-  int64_t patches = 0;  // over all views
-  int64_t rows = 0;     // rows that the picture takes in the prompt
-  double resize_seconds = 0.0;
+  PictureSource source = PictureSource::kEncoded;
+  int views = 0;                // overview and slices
+  int64_t patches = 0;          // over all views
+  int64_t rows = 0;             // rows that the picture takes in the prompt
+  double resize_seconds = 0.0;  // this and the next are 0 unless it was encoded
   double encode_seconds = 0.0;
+  double lookup_seconds = 0.0;           // in the cache, whether it was there or not
+  double store_seconds = 0.0;            // into the cache
+  std::vector<std::string> cache_notes;  // why the cache could not be used, for the user
 };
 
 struct AnswerStats {

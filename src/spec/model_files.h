@@ -36,7 +36,8 @@ struct OpenOptions {
 struct GgufPairBytes {
   std::span<const std::byte> text;
   std::span<const std::byte> vision;
-  std::string name;  // for messages
+  std::string name;         // for messages
+  bool in_program = false;  // the bytes are part of the running program, and change only with it
 };
 
 // A tensor as it lies in the mapped file. Views the ModelFiles that gave it.

@@ -181,5 +181,27 @@ TEST_F(PermissionTest, ClosedFoldersAreNamed) {
   fs::permissions(closed, fs::perms{0755});
 }
 
+TEST_F(PermissionTest, AClosedCacheFolderIsDoneWithout) {
+  fs::copy_file(Data("images/img_40x30.png"), Path("picture.png"));
+  fs::permissions(Path("picture.png"), fs::perms{0644});
+  const std::string command = "ask " + Path("picture.png") + " Hi -n 2" + model_;
+  const Finished without = Run(command + " --picture-cache off");
+  ASSERT_EQ(without.exit_code, 0) << without.output;
+  const std::string closed = Path("cache");
+  fs::create_directory(closed);
+  for (const fs::perms rights : {fs::perms{0555}, fs::perms::none}) {
+    fs::permissions(closed, rights);
+    for (const std::string& folder : {closed, closed + "/inside"}) {
+      const Finished run = Run(command + " --picture-cache " + folder);
+      EXPECT_EQ(run.exit_code, 0) << run.output;
+      EXPECT_THAT(run.output, HasSubstr(without.output));
+      EXPECT_THAT(run.output, HasSubstr("picture cache: " + folder));
+      EXPECT_THAT(run.output, HasSubstr("Permission denied"));
+    }
+  }
+  fs::permissions(closed, fs::perms{0755});
+  EXPECT_EQ(FilesIn(closed), 0u);
+}
+
 }  // namespace
 }  // namespace mcv

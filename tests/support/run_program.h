@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cstdio>
+#include <cstdlib>
 #include <string>
 
 namespace mcv {
@@ -14,6 +15,9 @@ struct Finished {
   int exit_code = -1;  // 128 + the signal's number if it was killed, as shells report it
   std::string output;
 };
+
+// Tests do not read or write the cache of whoever runs them; those about it name a folder.
+inline const bool kNoCache = setenv("MCV_CACHE_DIR", "off", /*overwrite=*/1) == 0;
 
 // A command line for the shell, quoted by the caller; `output` is its standard output.
 inline Finished RunShell(const std::string& command) {

@@ -67,10 +67,11 @@ class Chat {
     if (!picture.ok()) return Tell(picture.status());
     PrintNotes(picture->notes, path);
     const PictureStats& stats = session_->picture_stats(picture->number);
+    const std::string how = stats.source == PictureSource::kEncoded
+                                ? "encoded in " + FormatSeconds(stats.encode_seconds)
+                                : "from the cache in " + FormatSeconds(stats.lookup_seconds);
     std::printf("picture %d: %s, %dx%d, %s\n", picture->number + 1, path.c_str(), picture->width,
-                picture->height,
-                stats.views == 0 ? "seen before"
-                                 : ("encoded in " + FormatSeconds(stats.encode_seconds)).c_str());
+                picture->height, how.c_str());
     waiting_.push_back(picture->number);
     pictures_.push_back(std::move(*picture));
   }

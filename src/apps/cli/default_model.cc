@@ -27,7 +27,8 @@ namespace mcv::cli {
 Status UseBuiltInModel(EngineOptions* options) {
   options->built_in = GgufPairBytes{{mcv_built_in_text_begin, mcv_built_in_text_end},
                                     {mcv_built_in_vision_begin, mcv_built_in_vision_end},
-                                    "built-in nano model"};
+                                    "built-in nano model",
+                                    /*in_program=*/true};
   return OkStatus();
 }
 

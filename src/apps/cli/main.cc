@@ -1,12 +1,14 @@
 // The program: one sub-command per file, each declares its options and leaves what to run.
 #include <CLI/CLI.hpp>
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <exception>
 #include <iostream>
 
 #include "apps/cli/ask.h"
+#include "apps/cli/cache.h"
 #include "apps/cli/chat.h"
 #include "apps/cli/command.h"
 #include "apps/cli/exit_codes.h"
@@ -20,8 +22,8 @@ using mcv::cli::CommandChoice;
 
 // Every sub-command, in the order that the help lists them.
 constexpr void (*kCommands[])(CLI::App&, CommandChoice*) = {
-    mcv::cli::AddAskCommand,    mcv::cli::AddChatCommand, mcv::cli::AddInspectCommand,
-    mcv::cli::AddParityCommand, mcv::cli::AddPlanCommand,
+    mcv::cli::AddAskCommand,  mcv::cli::AddChatCommand,  mcv::cli::AddInspectCommand,
+    mcv::cli::AddPlanCommand, mcv::cli::AddCacheCommand, mcv::cli::AddParityCommand,
 };
 
 int RunProgram(int argc, char** argv) {
@@ -57,6 +59,8 @@ int ExitCodeAfterOutput(int exit_code) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  // A limit on the size of files is an error like a full disk, told by who writes, not a death.
+  std::signal(SIGXFSZ, SIG_IGN);
   try {
     return ExitCodeAfterOutput(RunProgram(argc, argv));
   } catch (const std::bad_alloc&) {

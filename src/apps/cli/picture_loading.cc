@@ -49,9 +49,15 @@ Result<LoadedPicture> LoadPicture(const std::string& path, const RunOptions& opt
   add.on_progress = [&](const ViewProgress& progress) {
     line.Show(label, progress.views_done, progress.num_views, progress.seconds_left);
   };
+  const int pictures_before = session.num_images();
   auto number = session.AddImage(decoded.image, add);
   if (!number.ok()) return number.status().Annotate(path);
   picture.number = *number;
+  if (*number == pictures_before) {  // not one that the session has already
+    for (const std::string& note : session.picture_stats(*number).cache_notes) {
+      picture.notes.push_back("picture cache: " + note);
+    }
+  }
   return picture;
 }
 

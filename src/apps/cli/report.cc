@@ -23,9 +23,13 @@ std::string PictureLine(const LoadedPicture& picture, const PictureStats& stats)
   std::string text = std::to_string(picture.width) + "x" + std::to_string(picture.height) + ", " +
                      std::to_string(stats.views) + (stats.views == 1 ? " view, " : " views, ") +
                      std::to_string(stats.rows) + " rows; decode " +
-                     FormatSeconds(picture.decode_seconds) + ", resize " +
-                     FormatSeconds(stats.resize_seconds) + ", encode " +
-                     FormatSeconds(stats.encode_seconds);
+                     FormatSeconds(picture.decode_seconds);
+  if (stats.source != PictureSource::kEncoded) {
+    return text + ", from the cache (" + PictureSourceName(stats.source) + ") in " +
+           FormatSeconds(stats.lookup_seconds);
+  }
+  text += ", resize " + FormatSeconds(stats.resize_seconds) + ", encode " +
+          FormatSeconds(stats.encode_seconds);
   if (stats.views > 1) {
     text += " (" + FormatSeconds(stats.encode_seconds / stats.views) + " a view)";
   }
@@ -72,9 +76,12 @@ nlohmann::json AnswerJson(const Engine& engine, const Session& session,
                                 {"views", stats.views},
                                 {"patches", stats.patches},
                                 {"rows", stats.rows},
+                                {"source", PictureSourceName(stats.source)},
                                 {"decode_seconds", picture.decode_seconds},
                                 {"resize_seconds", stats.resize_seconds},
                                 {"encode_seconds", stats.encode_seconds},
+                                {"lookup_seconds", stats.lookup_seconds},
+                                {"store_seconds", stats.store_seconds},
                                 {"notes", picture.notes}});
   }
   json["answer"] = answer.text;

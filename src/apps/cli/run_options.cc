@@ -4,6 +4,7 @@
 #include <charconv>
 #include <cstdlib>
 
+#include "apps/cli/cache_folder.h"
 #include "apps/cli/default_model.h"
 #include "apps/cli/size_option.h"
 #include "formats/printable.h"
@@ -67,6 +68,19 @@ void AddMachineOptions(CLI::App& app, RunOptions* o) {
       ->group(group);
 }
 
+void AddCacheOptions(CLI::App& app, RunOptions* o) {
+  const std::string group = "Cache";
+  app.add_option("--picture-cache", o->picture_cache,
+                 "folder that remembers encoded pictures, or off (default: $MCV_CACHE_DIR, else "
+                 "~/.cache/minicpmv)")
+      ->group(group);
+  app.add_option("--picture-cache-size", o->picture_cache_bytes,
+                 "at most so much on the disk, like 500M or 2G (default: 1G)")
+      ->transform(CLI::AsSizeValue(/*kb_is_1000=*/false))
+      ->check(CLI::Range(int64_t{0}, int64_t{1} << 50))
+      ->group(group);
+}
+
 void AddAnswerOptions(CLI::App& app, RunOptions* o) {
   const std::string group = "Answer";
   app.add_option("-n,--max-tokens", o->max_tokens, "at most so many tokens")
@@ -116,6 +130,7 @@ void AddOpenOptions(CLI::App& app, RunOptions* options) {
 
 void AddRunOptions(CLI::App& app, RunOptions* options) {
   AddOpenOptions(app, options);
+  AddCacheOptions(app, options);
   AddAnswerOptions(app, options);
   AddOutputOptions(app, options);
 }
@@ -171,7 +186,8 @@ Result<EngineOptions> ChooseModel(const RunOptions& options) {
 }
 
 Result<std::shared_ptr<const Engine>> OpenEngine(const RunOptions& options) {
-  MCV_ASSIGN_OR_RETURN(const EngineOptions engine, ChooseModel(options));
+  MCV_ASSIGN_OR_RETURN(EngineOptions engine, ChooseModel(options));
+  engine.picture_cache = MakePictureCache(options.picture_cache, options.picture_cache_bytes);
   return Engine::Open(engine);
 }
 

