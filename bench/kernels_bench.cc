@@ -8,10 +8,10 @@
 #include <string>
 #include <vector>
 
+#include "apps/bench/machine_limits.h"
 #include "base/random.h"
 #include "formats/quant/quant.h"
 #include "kernels/kernels.h"
-#include "machine_limits.h"
 
 namespace mcv::bench {
 namespace {

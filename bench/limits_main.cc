@@ -2,8 +2,8 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "apps/bench/machine_limits.h"
 #include "base/thread_pool.h"
-#include "machine_limits.h"
 
 int main(int argc, char** argv) {
   const int threads = argc > 1 ? std::atoi(argv[1]) : mcv::DefaultThreadCount();

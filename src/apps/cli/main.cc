@@ -7,6 +7,7 @@
 #include <iostream>
 
 #include "apps/cli/ask.h"
+#include "apps/cli/bench.h"
 #include "apps/cli/chat.h"
 #include "apps/cli/command.h"
 #include "apps/cli/exit_codes.h"
@@ -23,6 +24,7 @@ constexpr void (*kCommands[])(CLI::App&, CommandChoice*) = {
     mcv::cli::AddChatCommand,
     mcv::cli::AddInspectCommand,
     mcv::cli::AddParityCommand,
+    mcv::cli::AddBenchCommand,
 };
 
 int RunProgram(int argc, char** argv) {
