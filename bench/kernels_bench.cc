@@ -8,10 +8,10 @@
 #include <string>
 #include <vector>
 
+#include "apps/bench/machine_limits.h"
 #include "base/random.h"
 #include "formats/quant/quant.h"
 #include "kernels/kernels.h"
-#include "machine_limits.h"
 
 namespace mcv::bench {
 namespace {
@@ -84,7 +84,8 @@ double PeakOps(DType type, Numerics numerics) {
   const Limits& limits = TheMachine().limits;
   if (numerics == Numerics::kExact) return limits.fp32_ops;
   if (Traits(type).quantised && limits.int8_ops > 0) return limits.int8_ops;
-  return limits.bf16_ops > 0 ? limits.bf16_ops : limits.fp32_ops;
+  if (limits.bf16_ops > 0) return limits.bf16_ops;
+  return limits.int16_ops > 0 ? limits.int16_ops : limits.fp32_ops;
 }
 
 // Args: T, N, K. Reports T operations a second and the share of the peak of the numbers used.

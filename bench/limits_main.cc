@@ -2,8 +2,8 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "apps/bench/machine_limits.h"
 #include "base/thread_pool.h"
-#include "machine_limits.h"
 
 int main(int argc, char** argv) {
   const int threads = argc > 1 ? std::atoi(argv[1]) : mcv::DefaultThreadCount();
@@ -17,5 +17,6 @@ int main(int argc, char** argv) {
   std::printf("fp32         %8.3f T operations/s\n", limits.fp32_ops * 1e-12);
   std::printf("bf16         %8.3f T operations/s\n", limits.bf16_ops * 1e-12);
   std::printf("int8         %8.3f T operations/s\n", limits.int8_ops * 1e-12);
+  std::printf("int16        %8.3f T operations/s\n", limits.int16_ops * 1e-12);
   return 0;
 }

@@ -8,6 +8,7 @@
 #include <iostream>
 
 #include "apps/cli/ask.h"
+#include "apps/cli/bench.h"
 #include "apps/cli/cache.h"
 #include "apps/cli/chat.h"
 #include "apps/cli/command.h"
@@ -22,8 +23,9 @@ using mcv::cli::CommandChoice;
 
 // Every sub-command, in the order that the help lists them.
 constexpr void (*kCommands[])(CLI::App&, CommandChoice*) = {
-    mcv::cli::AddAskCommand,  mcv::cli::AddChatCommand,  mcv::cli::AddInspectCommand,
-    mcv::cli::AddPlanCommand, mcv::cli::AddCacheCommand, mcv::cli::AddParityCommand,
+    mcv::cli::AddAskCommand,    mcv::cli::AddChatCommand,  mcv::cli::AddInspectCommand,
+    mcv::cli::AddPlanCommand,   mcv::cli::AddCacheCommand, mcv::cli::AddBenchCommand,
+    mcv::cli::AddParityCommand,
 };
 
 int RunProgram(int argc, char** argv) {

@@ -1,8 +1,7 @@
 // What this machine can do at most, measured: the denominators of every "share of the limit".
 #pragma once
 
-#include <string>
-#include <vector>
+#include <string_view>
 
 namespace mcv::bench {
 
@@ -11,10 +10,16 @@ struct Limits {
   double fp32_ops = 0;    // multiplications and additions a second, all threads together
   double bf16_ops = 0;    // 0 where the processor has no such instruction
   double int8_ops = 0;
+  double int16_ops = 0;  // where floats are multiplied that way: AVX2 without anything wider
 };
 
 // Best of `rounds` short measurements with all `threads` at once: on a shared machine the best is
-// the one that was disturbed least.
-Limits MeasureLimits(int threads, int rounds = 10);
+// the one that was disturbed least. `target` names the kernels that the limits are for ("avx2": no
+// wider instruction is counted); empty stands for the best that the machine has. Takes 512 MB while
+// it runs.
+Limits MeasureLimits(int threads, int rounds = 10, std::string_view target = "");
+
+// The larger of each.
+Limits Best(const Limits& a, const Limits& b);
 
 }  // namespace mcv::bench

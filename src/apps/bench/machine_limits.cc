@@ -1,11 +1,12 @@
 // Rates by instruction: twelve independent chains of one multiply-add instruction, which is enough
 // to hide its latency on every processor here, and nothing else in the loop.
-#include "machine_limits.h"
+#include "apps/bench/machine_limits.h"
 
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <vector>
 
 #include "base/thread_pool.h"
 
@@ -59,32 +60,37 @@ MCV_RATE_LOOP(Fma512, "vfmadd231ps", "zmm")
 MCV_RATE_LOOP(Bf16Dot512, "vdpbf16ps", "zmm")
 MCV_RATE_LOOP(Int8Dot512, "vpdpbusd", "zmm")
 MCV_RATE_LOOP(Int8Pairs256, "vpmaddubsw", "ymm")
+MCV_RATE_LOOP(Int16Pairs256, "vpmaddwd", "ymm")
 
 double Rate(ThreadPool& pool, int rounds, void (*loop)(), double ops) {
   const double seconds = BestSeconds(pool, rounds, [&](int) { loop(); });
   return kLoops * kChains * ops * pool.size() / seconds;
 }
 
-void MeasureArithmetic(ThreadPool& pool, int rounds, Limits* limits) {
-  const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw");
+// Wider instructions than the named kernels use are not theirs to be measured against.
+void MeasureArithmetic(ThreadPool& pool, int rounds, std::string_view target, Limits* limits) {
+  const bool any = target.empty();
+  const bool avx512 = (any || target.starts_with("avx512")) && __builtin_cpu_supports("avx512f") &&
+                      __builtin_cpu_supports("avx512bw");
   if (avx512) {
     limits->fp32_ops = Rate(pool, rounds, Fma512, 32);
   } else if (__builtin_cpu_supports("fma")) {
     limits->fp32_ops = Rate(pool, rounds, Fma256, 16);
   }
-  if (avx512 && __builtin_cpu_supports("avx512bf16")) {
+  if (avx512 && (any || target == "avx512bf16") && __builtin_cpu_supports("avx512bf16")) {
     limits->bf16_ops = Rate(pool, rounds, Bf16Dot512, 64);
   }
   if (avx512 && __builtin_cpu_supports("avx512vnni")) {
     limits->int8_ops = Rate(pool, rounds, Int8Dot512, 128);
   } else if (__builtin_cpu_supports("avx2")) {
     limits->int8_ops = Rate(pool, rounds, Int8Pairs256, 64);
+    if (!avx512) limits->int16_ops = Rate(pool, rounds, Int16Pairs256, 32);
   }
 }
 
 #else
 
-void MeasureArithmetic(ThreadPool& pool, int rounds, Limits* limits) {
+void MeasureArithmetic(ThreadPool& pool, int rounds, std::string_view, Limits* limits) {
   const double seconds = BestSeconds(pool, rounds, [](int) {
     float sums[64] = {};
     for (int64_t i = 0; i < kLoops; ++i) {
@@ -116,12 +122,18 @@ double ReadRate(ThreadPool& pool, int rounds) {
 
 }  // namespace
 
-Limits MeasureLimits(int threads, int rounds) {
+Limits MeasureLimits(int threads, int rounds, std::string_view target) {
   ThreadPool pool(threads);
   Limits limits;
   limits.read_bytes = ReadRate(pool, std::max(rounds / 2, 2));
-  MeasureArithmetic(pool, rounds, &limits);
+  MeasureArithmetic(pool, rounds, target, &limits);
   return limits;
+}
+
+Limits Best(const Limits& a, const Limits& b) {
+  return {std::max(a.read_bytes, b.read_bytes), std::max(a.fp32_ops, b.fp32_ops),
+          std::max(a.bf16_ops, b.bf16_ops), std::max(a.int8_ops, b.int8_ops),
+          std::max(a.int16_ops, b.int16_ops)};
 }
 
 }  // namespace mcv::bench

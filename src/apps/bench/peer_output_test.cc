@@ -1,0 +1,83 @@
+// Outputs in the form that llama.cpp's programs print, with numbers of our own.
+#include "apps/bench/peer_output.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace mcv::bench {
+namespace {
+
+using ::testing::HasSubstr;
+
+constexpr const char* kBench = R"(some log line [with brackets
+[
+  { "build_commit": "x", "n_prompt": 96, "n_gen": 0, "n_depth": 0, "avg_ts": 27.25 },
+  { "build_commit": "x", "n_prompt": 0, "n_gen": 32, "n_depth": 1024, "avg_ts": 6.5 }
+]
+)";
+
+TEST(PeerOutputTest, FindsTheTestInLlamaBench) {
+  const std::string output = std::string(kBench).substr(std::string(kBench).find("\n[") + 1);
+  EXPECT_DOUBLE_EQ(*ParseLlamaBench(output, 96, 0), 27.25);
+  EXPECT_DOUBLE_EQ(*ParseLlamaBench(output, 0, 32), 6.5);
+  const auto other = ParseLlamaBench(output, 256, 0);
+  EXPECT_THAT(other.status().message(), HasSubstr("256 prompt and 0 generated"));
+}
+
+TEST(PeerOutputTest, OtherOutputIsNotUnderstood) {
+  for (const char* output :
+       {"", "error: out of memory", "[", "]", "][", "[]", "[1, 2]", "[{}]",
+        R"([{"n_prompt": 96, "n_gen": 0}])", R"([{"n_prompt": 96, "n_gen": 0, "avg_ts": "x"}])",
+        R"([{"n_prompt": 96, "n_gen": 0, "avg_ts": 0}])", "[{\"n_prompt\": 96, "}) {
+    const auto rate = ParseLlamaBench(output, 96, 0);
+    ASSERT_FALSE(rate.ok()) << output;
+    EXPECT_EQ(rate.status().code(), StatusCode::kCorrupt);
+  }
+  EXPECT_THAT(ParseLlamaBench("", 1, 0).status().message(), HasSubstr("printed nothing"));
+  EXPECT_THAT(ParseLlamaBench("dead\n", 1, 0).status().message(), HasSubstr("ended with\ndead"));
+}
+
+TEST(PeerOutputTest, AddsUpTheBatchesOfAPicture) {
+  const auto run = ParseMtmdLog(
+      "0.05.400.100 W WARN: This is an experimental CLI for testing multimodal capability.\n"
+      "0.06.000.000 I encoding mtmd batch, n_chunks = 1 (done = 1, total = 3)\n"
+      "0.26.000.000 I mtmd batch encoding done in 20000 ms\n"
+      "0.27.000.000 I encoding mtmd batch, n_chunks = 2 (done = 3, total = 3)\n"
+      "1.07.000.000 I mtmd batch encoding done in 40500 ms\n");
+  ASSERT_TRUE(run.ok()) << run.status().ToString();
+  EXPECT_EQ(run->views, 3);
+  EXPECT_DOUBLE_EQ(*run->encode_seconds, 60.5);
+  EXPECT_NEAR(*run->load_seconds, 5.4001, 1e-9);
+}
+
+TEST(PeerOutputTest, ReadsTheOlderWordingToo) {
+  const auto run = ParseMtmdLog(
+      "encoding image slice...\nimage slice encoded in 4800 ms\n"
+      "decoding image batch 1/1, n_tokens_batch = 96\n"
+      "encoding image slice...\nimage slice encoded in 5200 ms\n");
+  ASSERT_TRUE(run.ok()) << run.status().ToString();
+  EXPECT_EQ(run->views, 2);
+  EXPECT_DOUBLE_EQ(*run->encode_seconds, 10.0);
+  EXPECT_FALSE(run->load_seconds.has_value());
+}
+
+TEST(PeerOutputTest, ALogWithoutEncodeTimesIsNotUnderstood) {
+  EXPECT_EQ(ParseMtmdLog("").status().code(), StatusCode::kCorrupt);
+  const auto failed = ParseMtmdLog("E Failed to load vision model from /m/mmproj.gguf\n");
+  EXPECT_THAT(failed.status().message(), HasSubstr("Failed to load vision model"));
+  EXPECT_FALSE(ParseMtmdLog("encoding mtmd batch, n_chunks = 1\n").ok());
+  EXPECT_FALSE(ParseMtmdLog(std::string(1 << 20, '9') + " batch encoding done in 5 ms").ok());
+}
+
+TEST(PeerOutputTest, VersionAndBackend) {
+  const std::string told =
+      "load_backend: loaded CPU backend from /usr/lib/ggml/libggml-cpu-haswell.so\n"
+      "version: 0.7.0 (build 11669, commit Debian)\nbuilt with GNU\n";
+  EXPECT_EQ(ParseVersion(told), "0.7.0 (build 11669, commit Debian)");
+  EXPECT_EQ(ParseBackend(told), "libggml-cpu-haswell.so");
+  EXPECT_EQ(ParseVersion("error: invalid parameter"), "");
+  EXPECT_EQ(ParseBackend(""), "");
+}
+
+}  // namespace
+}  // namespace mcv::bench

@@ -1,0 +1,194 @@
+#include "apps/bench/results.h"
+
+#include <sys/utsname.h>
+
+#include <algorithm>
+#include <fstream>
+
+#include "apps/bench/values.h"
+#include "base/thread_pool.h"
+
+namespace mcv::bench {
+namespace {
+
+using nlohmann::json;
+
+constexpr const char* kFormat = "minicpmv bench 1";
+
+int64_t PromptTokens(const Results& results) {
+  for (const JobSamples& samples : results.jobs) {
+    if (samples.job.kind != JobKind::kPicture) continue;
+    if (!samples.own.empty()) return samples.own.back().prompt_tokens;
+  }
+  return 0;
+}
+
+std::vector<double> ValuesOf(const Row& row, const std::vector<Measured>& runs) {
+  std::vector<double> values;
+  for (const Measured& run : runs) {
+    if (const auto value = ValueOf(row, run)) values.push_back(*value);
+  }
+  return values;
+}
+
+TableRow MakeRow(const Row& row, const JobSamples& samples, const Results& results) {
+  TableRow line;
+  line.row = row;
+  line.title = RowTitle(row, results.model.config);
+  line.own = ValuesOf(row, samples.own);
+  line.peer = ValuesOf(row, samples.peer);
+  line.limit =
+      LimitOf(row, results.model, results.limits, PromptTokens(results), results.decode_tokens);
+  if (!line.own.empty()) line.own_median = Median(line.own);
+  if (!line.peer.empty()) line.peer_median = Median(line.peer);
+  if (line.own_median && line.peer_median && *line.own_median > 0 && *line.peer_median > 0) {
+    line.times = LargerIsBetter(row) ? *line.own_median / *line.peer_median
+                                     : *line.peer_median / *line.own_median;
+  }
+  if (!line.limit) return line;
+  if (line.own_median) line.own_share = ShareOfLimit(row, *line.own_median, *line.limit);
+  if (line.peer_median) line.peer_share = ShareOfLimit(row, *line.peer_median, *line.limit);
+  return line;
+}
+
+json RunsJson(const std::vector<Measured>& runs) {
+  json list = json::array();
+  for (const Measured& run : runs) list.push_back(ToJson(run));
+  return list;
+}
+
+json RowJson(const TableRow& line) {
+  json object = {{"row", RowKey(line.row)},
+                 {"title", line.title},
+                 {"unit", RowUnit(line.row)},
+                 {"minicpmv", line.own},
+                 {"peer", line.peer}};
+  const auto put = [&](const char* name, const std::optional<double>& value) {
+    if (value) object[name] = *value;
+  };
+  put("median", line.own_median);
+  put("peer_median", line.peer_median);
+  put("times", line.times);
+  put("share_of_limit", line.own_share);
+  put("peer_share_of_limit", line.peer_share);
+  if (line.limit) {
+    object["limit"] = line.limit->value;
+    object["limit_is"] = line.limit->basis;
+  }
+  return object;
+}
+
+json LimitsJson(const Limits& limits) {
+  return {{"read_bytes_per_second", limits.read_bytes},
+          {"fp32_operations_per_second", limits.fp32_ops},
+          {"bf16_operations_per_second", limits.bf16_ops},
+          {"int8_operations_per_second", limits.int8_ops},
+          {"int16_operations_per_second", limits.int16_ops}};
+}
+
+Status TakeRuns(const json& list, std::vector<Measured>* runs) {
+  if (!list.is_array()) return Corrupt("samples are no list");
+  runs->clear();
+  for (const json& entry : list) {
+    MCV_ASSIGN_OR_RETURN(Measured run, MeasuredFromJson(entry));
+    runs->push_back(run);
+  }
+  return OkStatus();
+}
+
+Status CompareSettings(const json& saved, const std::map<std::string, std::string>& settings) {
+  std::string differences;
+  for (const auto& [name, value] : settings) {
+    const auto found = saved.find(name);
+    const std::string before =
+        found != saved.end() && found->is_string() ? found->get<std::string>() : "";
+    if (before != value)
+      differences += "\n  " + name + ": was '" + before + "', is '" + value + "'";
+  }
+  if (differences.empty()) return OkStatus();
+  return InvalidArgument("--resume: the earlier run was made with other settings:" + differences +
+                         "\nrepeat it as it was, or give another --output");
+}
+
+double LimitFrom(const json& limits, const char* name) {
+  const auto found = limits.find(name);
+  return found != limits.end() && found->is_number() ? found->get<double>() : 0.0;
+}
+
+}  // namespace
+
+std::vector<TableRow> Tabulate(const Results& results) {
+  std::vector<TableRow> table;
+  for (const JobSamples& samples : results.jobs) {
+    for (const Row& row : samples.job.rows) table.push_back(MakeRow(row, samples, results));
+  }
+  std::stable_sort(table.begin(), table.end(), [](const TableRow& a, const TableRow& b) {
+    return a.row.kind != b.row.kind ? a.row.kind < b.row.kind : a.row.tokens < b.row.tokens;
+  });
+  return table;
+}
+
+json ToJson(const Results& results) {
+  json object = {{"format", kFormat},
+                 {"date", results.date},
+                 {"settings", results.settings},
+                 {"machine", results.machine},
+                 {"limits", LimitsJson(results.limits)},
+                 {"notes", results.notes},
+                 {"rows", json::array()},
+                 {"samples", json::object()}};
+  if (results.has_peer()) {
+    object["peer"] = {{"name", "llama.cpp"},
+                      {"version", results.peer_version},
+                      {"backend", results.peer_backend}};
+  }
+  for (const TableRow& line : Tabulate(results)) object["rows"].push_back(RowJson(line));
+  for (const JobSamples& samples : results.jobs) {
+    object["samples"][JobKey(samples.job)] = {{"minicpmv", RunsJson(samples.own)},
+                                              {"peer", RunsJson(samples.peer)}};
+  }
+  return object;
+}
+
+Status TakeEarlierRuns(const std::string& text, Results* results) {
+  const json saved = json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (!saved.is_object() || saved.value("format", json()) != json(kFormat) ||
+      !saved.value("settings", json()).is_object() || !saved.value("limits", json()).is_object() ||
+      !saved.value("samples", json()).is_object()) {
+    return Corrupt("this is no results.json of 'minicpmv bench'");
+  }
+  MCV_RETURN_IF_ERROR(CompareSettings(saved["settings"], results->settings));
+  for (JobSamples& samples : results->jobs) {
+    const auto found = saved["samples"].find(JobKey(samples.job));
+    if (found == saved["samples"].end() || !found->is_object()) continue;
+    MCV_RETURN_IF_ERROR(TakeRuns(found->value("minicpmv", json()), &samples.own));
+    MCV_RETURN_IF_ERROR(TakeRuns(found->value("peer", json()), &samples.peer));
+  }
+  if (saved.value("date", json()).is_string()) results->date = saved["date"].get<std::string>();
+  const json& limits = saved["limits"];
+  results->limits = Best(results->limits, {LimitFrom(limits, "read_bytes_per_second"),
+                                           LimitFrom(limits, "fp32_operations_per_second"),
+                                           LimitFrom(limits, "bf16_operations_per_second"),
+                                           LimitFrom(limits, "int8_operations_per_second")});
+  return OkStatus();
+}
+
+std::map<std::string, std::string> DescribeMachine() {
+  std::map<std::string, std::string> machine;
+  std::ifstream processors("/proc/cpuinfo");
+  for (std::string line; std::getline(processors, line);) {
+    if (!line.starts_with("model name")) continue;
+    const size_t colon = line.find(": ");
+    if (colon != std::string::npos) machine["processor"] = line.substr(colon + 2);
+    break;
+  }
+  utsname system = {};
+  if (uname(&system) == 0) {
+    machine["system"] = std::string(system.sysname) + " " + system.release;
+    machine["architecture"] = system.machine;
+  }
+  machine["processors"] = std::to_string(DefaultThreadCount());
+  return machine;
+}
+
+}  // namespace mcv::bench

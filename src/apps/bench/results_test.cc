@@ -1,0 +1,195 @@
+// The rounds with scripted sides, and what becomes of their values.
+#include "apps/bench/results.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "apps/bench/report.h"
+#include "apps/bench/run.h"
+#include "spec/config_hf.h"
+#include "spec/test_models.h"
+
+namespace mcv::bench {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+// Takes a second more every time, and writes down in which order it was asked.
+class ScriptedSide final : public Side {
+ public:
+  ScriptedSide(std::string name, double rate, std::vector<std::string>* log)
+      : name_(std::move(name)), rate_(rate), log_(log) {}
+  bool CanRun(const Job& job) const override { return job.kind != JobKind::kLoad; }
+  Result<Measured> Run(const Job& job, const Material&) const override {
+    log_->push_back(name_ + " " + JobKey(job));
+    if (log_->size() == fail_at) return IoError("broken");
+    Measured run;
+    run.tokens_per_second = rate_ + static_cast<double>(runs_++);
+    run.wall_seconds = 1.0;
+    return run;
+  }
+  size_t fail_at = 0;
+
+ private:
+  std::string name_;
+  double rate_;
+  std::vector<std::string>* log_;
+  mutable int runs_ = 0;
+};
+
+class RoundsTest : public ::testing::Test {
+ protected:
+  RoundsTest() : own_("own", 20.0, &log_), peer_("peer", 10.0, &log_) {
+    results_ = Fresh();
+    options_.measure_limits = [this] {
+      ++limit_runs_;
+      return Limits{1e9 * limit_runs_, 1e12, 0.0, 2e12};
+    };
+  }
+  static Results Fresh() {
+    Results results;
+    results.model.config = *ParseHfConfig(Published25Config(), "", "model");
+    results.model.quantised = true;
+    results.model.target = "avx2";
+    results.settings = {{"program", "1"}, {"model", "a.gguf"}};
+    results.peer_version = "7";
+    results.date = "2026-01-02";
+    results.decode_tokens = 32;
+    for (Job& job : JobsFor(*ParseRows({"prefill@96", "decode@0"}), true)) {
+      results.jobs.push_back({std::move(job), {}, {}});
+    }
+    return results;
+  }
+  Status RunAll(int rounds) {
+    options_.rounds = rounds;
+    return RunRounds(options_, material_, own_, &peer_, &results_);
+  }
+
+  std::vector<std::string> log_;
+  ScriptedSide own_, peer_;
+  Results results_;
+  RunOptions options_;
+  Material material_;
+  int limit_runs_ = 0;
+};
+
+TEST_F(RoundsTest, SidesAlternateAndTakeTurnsInBeginning) {
+  ASSERT_TRUE(RunAll(2).ok());
+  EXPECT_THAT(log_,
+              ElementsAre("own prefill@96", "peer prefill@96", "own decode@0", "peer decode@0",
+                          "peer prefill@96", "own prefill@96", "peer decode@0", "own decode@0"));
+  EXPECT_EQ(limit_runs_, 3);  // before, and after each round
+  EXPECT_EQ(results_.limits.read_bytes, 3e9);
+}
+
+TEST_F(RoundsTest, MediansTimesAndSharesComeFromTheRuns) {
+  ASSERT_TRUE(RunAll(3).ok());
+  const auto table = Tabulate(results_);
+  ASSERT_EQ(table.size(), 2u);
+  EXPECT_THAT(table[0].own, ElementsAre(20.0, 22.0, 24.0));
+  EXPECT_EQ(*table[0].own_median, 22.0);
+  EXPECT_EQ(*table[0].peer_median, 12.0);
+  EXPECT_NEAR(*table[0].times, 22.0 / 12.0, 1e-12);
+  EXPECT_EQ(table[0].limit->basis, "int8");
+  EXPECT_NEAR(*table[0].own_share, 22.0 / table[0].limit->value, 1e-12);
+  const std::string text = ReportText(results_);
+  EXPECT_THAT(text, HasSubstr("| prefill, 96 tokens | 22.0 tokens/s | 12.0 tokens/s | 1.83 |"));
+  EXPECT_THAT(text, HasSubstr("| 20.0 22.0 24.0 | 10.0 12.0 14.0 |"));
+}
+
+TEST_F(RoundsTest, ProgressCountsRunsAndGuessesTheRest) {
+  std::vector<Progress> seen;
+  options_.on_progress = [&](const Progress& progress) { seen.push_back(progress); };
+  ASSERT_TRUE(RunAll(1).ok());
+  ASSERT_GE(seen.size(), 5u);
+  EXPECT_EQ(seen[1].total, 4);
+  EXPECT_EQ(seen[1].done, 0);
+  EXPECT_EQ(seen[1].seconds_left, 0.0);
+  EXPECT_THAT(seen[1].doing, HasSubstr("round 1 of 1: minicpmv, prefill@96"));
+  EXPECT_EQ(seen[3].done, 2);
+  EXPECT_EQ(seen[3].seconds_left, 2.0);
+}
+
+TEST_F(RoundsTest, AnErrorKeepsWhatWasMeasured) {
+  peer_.fail_at = 4;
+  int saves = 0;
+  options_.on_result = [&] { return ++saves, OkStatus(); };
+  EXPECT_THAT(RunAll(1).message(), HasSubstr("broken"));
+  EXPECT_EQ(saves, 3);
+  EXPECT_EQ(Tabulate(results_)[1].own.size(), 1u);
+  EXPECT_THAT(ReportText(results_), HasSubstr("| decode after 0 tokens | 21.0 tokens/s | - | - |"));
+}
+
+TEST_F(RoundsTest, AFlagStopsBetweenRuns) {
+  std::atomic<bool> cancel{true};
+  material_.cancel = &cancel;
+  EXPECT_EQ(RunAll(1).code(), StatusCode::kCancelled);
+  EXPECT_TRUE(log_.empty());
+}
+
+TEST_F(RoundsTest, GoesOnWhereAnEarlierRunStopped) {
+  peer_.fail_at = 4;
+  EXPECT_FALSE(RunAll(2).ok());
+  const std::string saved = ToJson(results_).dump();
+  results_ = Fresh();
+  results_.date = "later";
+  ASSERT_TRUE(TakeEarlierRuns(saved, &results_).ok());
+  EXPECT_EQ(results_.date, "2026-01-02");
+  log_.clear();
+  peer_.fail_at = 0;
+  ASSERT_TRUE(RunAll(1).ok());
+  EXPECT_THAT(log_, ElementsAre("peer decode@0"));
+  log_.clear();
+  ASSERT_TRUE(RunAll(1).ok());
+  EXPECT_THAT(log_, ElementsAre());
+}
+
+TEST_F(RoundsTest, OtherSettingsAreNotGoneOnWith) {
+  ASSERT_TRUE(RunAll(1).ok());
+  Results other = Fresh();
+  other.settings["model"] = "b.gguf";
+  other.settings["threads"] = "2";
+  const Status status = TakeEarlierRuns(ToJson(results_).dump(), &other);
+  EXPECT_EQ(status.code(), StatusCode::kInvalidArgument);
+  EXPECT_THAT(status.message(), HasSubstr("model: was 'a.gguf', is 'b.gguf'"));
+  EXPECT_THAT(status.message(), HasSubstr("threads: was '', is '2'"));
+  EXPECT_THAT(status.message(), Not(HasSubstr("program")));
+}
+
+TEST_F(RoundsTest, BrokenFilesAreRefused) {
+  ASSERT_TRUE(RunAll(1).ok());
+  const std::string good = ToJson(results_).dump();
+  for (size_t length = 0; length + 1 < good.size(); length += 97) {
+    Results fresh = Fresh();
+    EXPECT_EQ(TakeEarlierRuns(good.substr(0, length), &fresh).code(), StatusCode::kCorrupt);
+  }
+  const std::string list = "\"minicpmv\":[";
+  std::string damaged = good;
+  damaged.insert(damaged.rfind(list) + list.size(), "7,");
+  Results fresh = Fresh();
+  EXPECT_EQ(TakeEarlierRuns(damaged, &fresh).code(), StatusCode::kCorrupt);
+  EXPECT_EQ(TakeEarlierRuns("{}", &fresh).code(), StatusCode::kCorrupt);
+  EXPECT_EQ(TakeEarlierRuns("[]", &fresh).code(), StatusCode::kCorrupt);
+}
+
+TEST_F(RoundsTest, DifferentViewsAreTold) {
+  results_.jobs.push_back({{JobKind::kPicture, 0, {{RowKind::kEncodePicture, 0}}}, {}, {}});
+  Measured run;
+  run.encode_seconds = 1.0;
+  run.views = 10;
+  results_.jobs.back().own.push_back(run);
+  run.views = 5;
+  results_.jobs.back().peer.push_back(run);
+  EXPECT_THAT(ReportText(results_), HasSubstr("minicpmv made 10 views, llama.cpp 5"));
+}
+
+TEST(MachineTest, IsDescribedWithoutNames) {
+  const auto machine = DescribeMachine();
+  EXPECT_FALSE(machine.at("system").empty());
+  EXPECT_GT(std::stoi(machine.at("processors")), 0);
+}
+
+}  // namespace
+}  // namespace mcv::bench

@@ -1,0 +1,108 @@
+#include "apps/cli/bench_options.h"
+
+#include <CLI/CLI.hpp>
+
+namespace mcv::cli {
+namespace {
+
+void AddModelOptions(CLI::App& app, RunOptions* o) {
+  const std::string group = "Model";
+  app.add_option("-m,--model", o->engine.model,
+                 "HF folder or LLM .gguf (default: $MCV_MODEL, else the built-in nano model)")
+      ->group(group);
+  app.add_option("--mmproj", o->engine.mmproj,
+                 "the encoder's .gguf (default: the one beside the LLM that belongs to it)")
+      ->group(group);
+  app.add_flag("--text-only", o->engine.text_only, "do not look for an encoder")->group(group);
+}
+
+void AddMachineOptions(CLI::App& app, RunOptions* o) {
+  const std::string group = "Machine";
+  app.add_option("-t,--threads", o->engine.threads,
+                 "threads of both sides (default: all this process may use)")
+      ->check(CLI::Range(1, 1024))
+      ->group(group);
+  app.add_option("--target", o->engine.target, "our instruction set by name (default: the best)")
+      ->group(group);
+  app.add_option("--numerics", o->numerics, "exact or fast (docs/numerics.md)")
+      ->check(CLI::IsMember({"exact", "fast"}))
+      ->capture_default_str()
+      ->group(group);
+}
+
+void AddTableOptions(CLI::App& app, BenchOptions* o) {
+  const std::string group = "Table";
+  app.add_option("--rows", o->rows,
+                 "what to measure: encode, prefill, decode, first-token, memory, load, or single "
+                 "rows such as encode@view, prefill@96, decode@1024 (default: all)")
+      ->delimiter(',')
+      ->group(group);
+  app.add_option("--rounds", o->rounds, "runs of each row on each side (default: 3; quick: 1)")
+      ->check(CLI::Range(1, 1000))
+      ->group(group);
+  app.add_option("--decode-tokens", o->decode_tokens,
+                 "tokens that a decode row times (default: 32; quick: 8)")
+      ->check(CLI::Range(int64_t{1}, int64_t{4096}))
+      ->group(group);
+  app.add_flag("--quick", o->quick, "few rows, one round, short")->group(group);
+  app.add_option("--timeout", o->timeout_seconds, "seconds that one run may take")
+      ->check(CLI::Range(1.0, 1e6))
+      ->capture_default_str()
+      ->group(group);
+}
+
+void AddPeerOptions(CLI::App& app, BenchOptions* o) {
+  const std::string group = "Peer";
+  CLI::Option* peer =
+      app.add_option("--peer", o->peer,
+                     "measure llama.cpp too; PREFIX goes before its commands (\"chroot DIR\")")
+          ->expected(0, 1)
+          ->option_text("[PREFIX]")
+          ->group(group);
+  app.add_option("--peer-path", o->peer_path, "where the peer sees the model's folder")
+      ->needs(peer)
+      ->group(group);
+  app.add_option("--peer-env", o->peer_environment, "NAME=VALUE for the peer (repeatable)")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+      ->needs(peer)
+      ->group(group);
+  app.add_option("--peer-backend", o->peer_backend,
+                 "the one libggml-cpu-*.so that the peer may load, by its path here")
+      ->needs(peer)
+      ->group(group);
+  app.add_option("--pictures", o->pictures,
+                 "folder to draw the pictures into (default: the model's with --peer, which must "
+                 "see them; else a temporary one)")
+      ->group(group);
+}
+
+void AddOutputOptions(CLI::App& app, BenchOptions* o) {
+  const std::string group = "Output";
+  app.add_flag("--json", o->run.json, "JSON instead of the table")->group(group);
+  CLI::Option* output =
+      app.add_option("--output", o->output,
+                     "folder for results.json, results.md and results.svg, kept up to date")
+          ->group(group);
+  app.add_flag("--resume", o->resume, "go on from the folder's results.json")
+      ->needs(output)
+      ->group(group);
+  app.add_flag("--no-progress", o->run.no_progress, "no progress line on the terminal")
+      ->group(group);
+}
+
+}  // namespace
+
+void AddBenchOptions(CLI::App& app, BenchOptions* options) {
+  AddModelOptions(app, &options->run);
+  AddMachineOptions(app, &options->run);
+  AddTableOptions(app, options);
+  AddPeerOptions(app, options);
+  AddOutputOptions(app, options);
+  // An empty group hides them.
+  app.add_option("--sample", options->sample)->group("");
+  app.add_option("--sample-picture", options->sample_picture)->group("");
+  app.add_option("--sample-question", options->sample_question)->group("");
+}
+
+}  // namespace mcv::cli

@@ -1,0 +1,249 @@
+// `minicpmv bench` from outside: on the tiny and the built-in model, and beside a script that takes
+// the words of llama.cpp's programs and prints what they print.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "tests/support/run_program.h"
+
+namespace mcv {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+// Written by us in the form of the real ones. It writes down each call, refuses a model that it
+// does not see, and does what $FAKE says.
+constexpr const char* kFakePeer = R"sh(#!/bin/sh
+program=$1; shift
+echo "$program $*" >> "$(dirname "$0")/calls"
+if [ "$FAKE" = slow ] && [ "$1" != --version ]; then sleep 600; fi
+if [ "$FAKE" = dumb ] && [ "$1" != --version ]; then echo "no numbers today"; exit 0; fi
+if [ "$FAKE" = broken ] && [ "$1" != --version ]; then echo "out of luck" >&2; exit 5; fi
+prompt=0 generated=0 model= image=
+while [ $# -gt 0 ]; do
+  case $1 in
+    --version) echo "load_backend: loaded CPU backend from /lib/libggml-cpu-fake.so" >&2
+               echo "version: 9.9 (build 1, commit fake)"; exit 0 ;;
+    -m) model=$2 ;;
+    -n) generated=$2 ;;
+    --image) image=$2 ;;
+    -p) prompt=$2 ;;
+  esac
+  shift
+done
+[ -f "$model" ] || { echo "cannot see $model" >&2; exit 1; }
+case $program in
+  llama-bench)
+    echo "[ { \"n_prompt\": $prompt, \"n_gen\": $generated, \"n_depth\": 0, \"avg_ts\": 2.5 } ]" ;;
+  llama-mtmd-cli)
+    [ -f "$image" ] || { echo "cannot see $image" >&2; exit 1; }
+    echo "0.01.500.000 W WARN: This is an experimental CLI for testing" >&2
+    echo "0.02.000.000 I encoding mtmd batch, n_chunks = 1 (done = 1, total = 2)" >&2
+    echo "0.03.000.000 I mtmd batch encoding done in 700 ms" >&2 ;;
+  *) exit 127 ;;
+esac
+)sh";
+
+class BenchTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    folder_ = fs::path(::testing::TempDir()) / ("bench_test_" + std::to_string(::getpid()));
+    fs::create_directories(Path("model"));
+    for (const char* name : {"llm-f16.gguf", "mmproj-f16.gguf"}) {
+      fs::copy_file(std::string(MCV_TESTDATA "/goldens/models/v25_tiny/gguf/") + name,
+                    Path("model/") + name);
+    }
+    std::ofstream(Path("peer")) << kFakePeer;
+    fs::permissions(Path("peer"), fs::perms::owner_all);
+  }
+  void TearDown() override { fs::remove_all(folder_); }
+  std::string Path(const std::string& name) const { return (folder_ / name).string(); }
+  std::string Read(const std::string& name) const {
+    std::ifstream file(Path(name));
+    return {std::istreambuf_iterator<char>(file), {}};
+  }
+  std::string Model() const { return " --threads 1 --model " + Path("model/llm-f16.gguf"); }
+  std::string WithPeer() const { return Model() + " --peer '" + Path("peer") + "'"; }
+  // Standard output alone, so that it can be read as JSON.
+  nlohmann::json Json(const std::string& arguments) const {
+    const Finished run =
+        RunShell(MCV_PROGRAM " bench --json " + arguments + " 2>" + Path("errors"));
+    EXPECT_EQ(run.exit_code, 0) << run.output << Read("errors");
+    return nlohmann::json::parse(run.output, nullptr, false);
+  }
+  fs::path folder_;
+};
+
+nlohmann::json RowOf(const nlohmann::json& results, const std::string& key) {
+  for (const auto& row : results["rows"]) {
+    if (row["row"] == key) return row;
+  }
+  ADD_FAILURE() << "no row " << key;
+  return {};
+}
+
+TEST_F(BenchTest, TheBuiltInModelQuickly) {
+  const auto json = Json("--quick --decode-tokens 2 --threads 1");
+  ASSERT_TRUE(json.is_object());
+  EXPECT_GT(json["limits"]["read_bytes_per_second"], 0.0);
+  EXPECT_GT(RowOf(json, "encode@view")["median"], 0.0);
+  EXPECT_GT(RowOf(json, "decode@0")["share_of_limit"], 0.0);
+  EXPECT_EQ(RowOf(json, "load")["minicpmv"].size(), 1u);
+  EXPECT_EQ(json["samples"]["prefill@96"]["minicpmv"][0]["prompt_tokens"], 96);
+  EXPECT_FALSE(json.contains("peer"));
+}
+
+TEST_F(BenchTest, RowsThatTheModelCannotGiveAreLeftOutAndSaid) {
+  const Finished run = RunProgram("bench --rows prefill@1000000,prefill@8 --quick" + Model());
+  EXPECT_EQ(run.exit_code, 0) << run.output;
+  EXPECT_THAT(run.output, HasSubstr("left out: prefill@1000000: needs 1000000 positions"));
+  EXPECT_THAT(run.output, HasSubstr("| prefill, 8 tokens |"));
+  const Finished none = RunProgram("bench --rows encode --text-only" + Model());
+  EXPECT_EQ(none.exit_code, 3);
+  EXPECT_THAT(none.output, HasSubstr("without an encoder"));
+}
+
+TEST_F(BenchTest, BesideThePeer) {
+  const auto json = Json("--rows encode@view,prefill@96,decode@4,memory,load --rounds 2 --quick" +
+                         WithPeer() + " --decode-tokens 2");
+  ASSERT_TRUE(json.is_object());
+  EXPECT_EQ(json["peer"]["version"], "9.9 (build 1, commit fake)");
+  EXPECT_EQ(json["peer"]["backend"], "libggml-cpu-fake.so");
+  const auto encode = RowOf(json, "encode@view");
+  EXPECT_EQ(encode["peer"], nlohmann::json({0.7, 0.7}));
+  EXPECT_EQ(encode["minicpmv"].size(), 2u);
+  EXPECT_NEAR(encode["times"].get<double>(), 0.7 / encode["median"].get<double>(), 1e-9);
+  EXPECT_EQ(RowOf(json, "prefill@96")["peer_median"], 2.5);
+  EXPECT_EQ(RowOf(json, "load")["peer_median"], 1.5);
+  EXPECT_GT(RowOf(json, "memory")["peer_median"], 100'000.0);
+  const std::string calls = Read("calls");
+  EXPECT_THAT(calls, HasSubstr("-p 96 -n 0"));
+  EXPECT_THAT(calls, HasSubstr("-p 0 -n 2 -d 4"));
+  EXPECT_THAT(calls, HasSubstr("-n 1 -t 1 --temp 0"));
+  // The pictures are gone again.
+  EXPECT_EQ(std::distance(fs::directory_iterator(Path("model")), {}), 2);
+}
+
+TEST_F(BenchTest, ThePeerMaySeeTheFilesElsewhere) {
+  fs::create_directory_symlink(Path("model"), Path("elsewhere"));
+  const auto json =
+      Json("--rows encode@view --quick" + WithPeer() + " --peer-path " + Path("elsewhere"));
+  EXPECT_EQ(RowOf(json, "encode@view")["peer_median"], 0.7);
+  EXPECT_THAT(Read("calls"), HasSubstr("-m " + Path("elsewhere/llm-f16.gguf")));
+  EXPECT_THAT(Read("calls"), HasSubstr("--image " + Path("elsewhere/minicpmv-bench-")));
+  const Finished wrong =
+      RunProgram("bench --rows prefill@8 --quick" + WithPeer() + " --peer-path /nowhere");
+  EXPECT_EQ(wrong.exit_code, 1);
+  EXPECT_THAT(wrong.output, HasSubstr("cannot see /nowhere/llm-f16.gguf"));
+  EXPECT_THAT(wrong.output, HasSubstr("--peer-path"));
+}
+
+TEST_F(BenchTest, APeerThatFailsIsToldAndWhatThereIsPrinted) {
+  const auto run = [&](const std::string& fake) {
+    return RunProgram("bench --rows prefill@8 --quick --timeout 2" + WithPeer() +
+                      " --peer-env FAKE=" + fake);
+  };
+  const Finished broken = run("broken");
+  EXPECT_EQ(broken.exit_code, 1);
+  EXPECT_THAT(broken.output, HasSubstr("exit status 5"));
+  EXPECT_THAT(broken.output, HasSubstr("out of luck"));
+  EXPECT_THAT(broken.output, HasSubstr("| prefill, 8 tokens |"));
+  const Finished dumb = run("dumb");
+  EXPECT_EQ(dumb.exit_code, 3);
+  EXPECT_THAT(dumb.output, HasSubstr("no numbers today"));
+  const Finished slow = run("slow");
+  EXPECT_EQ(slow.exit_code, 1);
+  EXPECT_THAT(slow.output, HasSubstr("did not end in 2 s"));
+}
+
+TEST_F(BenchTest, AMissingPeerIsFoundBeforeAnythingIsMeasured) {
+  const Finished missing = RunProgram("bench" + Model() + " --peer /no/such/folder/env");
+  EXPECT_EQ(missing.exit_code, 3);
+  EXPECT_THAT(missing.output, HasSubstr("/no/such/folder/env"));
+  EXPECT_THAT(missing.output, HasSubstr("docs/howto/measure.md"));
+  EXPECT_THAT(missing.output, Not(HasSubstr("| what |")));
+  const Finished mute = RunProgram("bench" + Model() + " --peer true");
+  EXPECT_EQ(mute.exit_code, 1);
+  EXPECT_THAT(mute.output, HasSubstr("does not tell its version"));
+  const Finished built_in = RunProgram("bench --peer true");
+  EXPECT_EQ(built_in.exit_code, 3);
+  EXPECT_THAT(built_in.output, HasSubstr("--model"));
+}
+
+TEST_F(BenchTest, AnotherBackendThanAskedForIsRefused) {
+  const Finished missing = RunProgram("bench" + WithPeer() + " --peer-backend /no/such.so");
+  EXPECT_EQ(missing.exit_code, 3);
+  EXPECT_THAT(missing.output, HasSubstr("/no/such.so"));
+  std::ofstream(Path("libggml-cpu-haswell.so")) << "x";
+  const Finished other =
+      RunProgram("bench" + WithPeer() + " --peer-backend " + Path("libggml-cpu-haswell.so"));
+  EXPECT_EQ(other.exit_code, 1);
+  EXPECT_THAT(other.output, HasSubstr("loaded libggml-cpu-fake.so"));
+}
+
+TEST_F(BenchTest, ResultsAreWrittenAndGoneOnWith) {
+  const std::string command = "bench --rows prefill@8 --output " + Path("out") + Model();
+  const Finished first = RunProgram(command + " --quick");
+  ASSERT_EQ(first.exit_code, 0) << first.output;
+  EXPECT_THAT(Read("out/results.md"), HasSubstr("| prefill, 8 tokens |"));
+  EXPECT_THAT(Read("out/results.svg"), HasSubstr("</svg>"));
+  const Finished again = RunProgram(command);
+  EXPECT_EQ(again.exit_code, 3);
+  EXPECT_THAT(again.output, HasSubstr("--resume"));
+  const Finished resumed = RunProgram(command + " --quick --decode-tokens 8 --rounds 3 --resume");
+  EXPECT_EQ(resumed.exit_code, 0) << resumed.output;
+  const auto json = nlohmann::json::parse(Read("out/results.json"));
+  const auto values = RowOf(json, "prefill@8")["minicpmv"];
+  EXPECT_EQ(values.size(), 3u);
+  const Finished other = RunProgram(command + " --resume --decode-tokens 5");
+  EXPECT_EQ(other.exit_code, 3);
+  EXPECT_THAT(other.output, HasSubstr("decode_tokens: was '8', is '5'"));
+  std::ofstream(Path("out/results.json")) << "{";
+  EXPECT_EQ(RunProgram(command + " --resume").exit_code, 3);
+}
+
+TEST_F(BenchTest, AFolderThatCannotBeWrittenIsNamed) {
+  const Finished output =
+      RunProgram("bench --rows prefill@8 --quick --output /dev/null/out" + Model());
+  EXPECT_EQ(output.exit_code, 1);
+  EXPECT_THAT(output.output, HasSubstr("/dev/null/out"));
+  const Finished pictures =
+      RunProgram("bench --rows encode@view --pictures /no/such/folder" + Model());
+  EXPECT_EQ(pictures.exit_code, 1);
+  EXPECT_THAT(pictures.output, HasSubstr("--pictures"));
+}
+
+TEST_F(BenchTest, UsageErrors) {
+  EXPECT_EQ(RunProgram("bench --rounds 0").exit_code, 2);
+  EXPECT_EQ(RunProgram("bench --timeout 0").exit_code, 2);
+  EXPECT_EQ(RunProgram("bench --resume").exit_code, 2);
+  EXPECT_EQ(RunProgram("bench --peer-path /x").exit_code, 2);
+  EXPECT_EQ(RunProgram("bench --peer-env A=1").exit_code, 2);
+  const Finished rows = RunProgram("bench --rows fly" + Model());
+  EXPECT_EQ(rows.exit_code, 3);
+  EXPECT_THAT(rows.output, HasSubstr("'fly' is no row"));
+  EXPECT_EQ(RunProgram("bench --peer-env NOVALUE" + WithPeer()).exit_code, 3);
+  EXPECT_EQ(RunProgram("bench --sample moon" + Model()).exit_code, 3);
+  EXPECT_THAT(RunProgram("bench --help").output, Not(HasSubstr("--sample")));
+}
+
+// Ctrl-C while the peer runs: it is gone, what there is is printed.
+TEST_F(BenchTest, AnInterruptPrintsWhatThereIs) {
+  const Finished run = RunShell(
+      MCV_PROGRAM " bench --rows prefill@8 --quick" + WithPeer() + " --peer-env FAKE=slow >" +
+      Path("said") + " 2>&1 & program=$!; i=0; while ! grep -q 'p 8' " + Path("calls") +
+      " 2>/dev/null && [ $i -lt 600 ]; do sleep 0.05; i=$((i + 1)); done; "
+      "kill -TERM $program; wait $program");
+  EXPECT_EQ(run.exit_code, 130);
+  EXPECT_THAT(Read("said"), HasSubstr("| prefill, 8 tokens |"));
+}
+
+}  // namespace
+}  // namespace mcv
