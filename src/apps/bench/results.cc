@@ -169,7 +169,8 @@ Status TakeEarlierRuns(const std::string& text, Results* results) {
   results->limits = Best(results->limits, {LimitFrom(limits, "read_bytes_per_second"),
                                            LimitFrom(limits, "fp32_operations_per_second"),
                                            LimitFrom(limits, "bf16_operations_per_second"),
-                                           LimitFrom(limits, "int8_operations_per_second")});
+                                           LimitFrom(limits, "int8_operations_per_second"),
+                                           LimitFrom(limits, "int16_operations_per_second")});
   return OkStatus();
 }
 
