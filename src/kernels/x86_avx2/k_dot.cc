@@ -60,6 +60,59 @@ MCV_INLINE void PrefetchAhead(const std::byte* block, int64_t bytes) {
   }
 }
 
+// Q4_K and one token, the bulk of decode: the same sums as AddBlock, with the block taken apart
+// piece by piece in registers. (A whole Unpacked does not fit them: 18 GB/s a core from the cache
+// become 13.)
+MCV_INLINE void AddQ4K(const std::byte* block, const TokenBlock& token, __m256* products,
+                       __m128* minima) {
+  const __m128i header = LoadHalfBytes(block);
+  // Words of four: scales 0-3, scales 4-7, minima 0-3, minima 4-7. The low bits are in the header's
+  // words 1, 3, 2 and 3, the top bits of the second and fourth in words 1 and 2.
+  const __m128i low_order = _mm_setr_epi8(4, 5, 6, 7, 12, 13, 14, 15, 8, 9, 10, 11, 12, 13, 14, 15);
+  const __m128i top_order = _mm_setr_epi8(-1, -1, -1, -1, 4, 5, 6, 7, -1, -1, -1, -1, 8, 9, 10, 11);
+  const __m128i low =
+      _mm_and_si128(_mm_srlv_epi32(_mm_shuffle_epi8(header, low_order), _mm_setr_epi32(0, 0, 0, 4)),
+                    _mm_setr_epi32(0x3f3f3f3f, 0x0f0f0f0f, 0x3f3f3f3f, 0x0f0f0f0f));
+  const __m128i top = _mm_and_si128(_mm_srli_epi32(_mm_shuffle_epi8(header, top_order), 2),
+                                    _mm_set1_epi32(0x30303030));
+  const __m128i bytes = _mm_or_si128(low, top);
+  const __m128 factors = _mm_mul_ps(_mm_cvtph_ps(header), _mm_set1_ps(token.scale));
+
+  const __m256i scales = _mm256_broadcastsi128_si256(bytes);
+  __m256i dots = _mm256_setzero_si256();
+  MCV_UNROLL
+  for (int b = 0; b < 8; ++b) {
+    const __m256i both = LoadBytes(block + 16 + 32 * (b / 2));
+    const __m256i quants =
+        _mm256_and_si256(b % 2 == 0 ? both : _mm256_srli_epi16(both, 4), Bytes(0x0f));
+    const __m256i q = _mm256_load_si256(reinterpret_cast<const __m256i*>(token.q + 32 * b));
+    const __m256i scale =
+        _mm256_shuffle_epi8(scales, _mm256_set1_epi16(static_cast<int16_t>(0x8000 | b)));
+    dots = _mm256_add_epi32(dots, _mm256_madd_epi16(_mm256_maddubs_epi16(quants, q), scale));
+  }
+  *products = _mm256_fmadd_ps(_mm256_cvtepi32_ps(dots), _mm256_broadcastss_ps(factors), *products);
+  const __m128i taken =
+      _mm_madd_epi16(_mm_cvtepu8_epi16(_mm_srli_si128(bytes, 8)), LoadHalfBytes(token.sums32));
+  *minima = _mm_fmadd_ps(_mm_cvtepi32_ps(taken), _mm_permute_ps(factors, 0x55), *minima);
+}
+
+void RunOneQ4K(const DotKernel::Args& args, int64_t t) {
+  constexpr int64_t kBytes = KBlockBytes(DType::kQ4_K);
+  const int64_t blocks = args.k / kSuperBlock;
+  const auto* token = reinterpret_cast<const TokenBlock*>(args.tokens + t * args.token_bytes);
+  for (int64_t r = 0; r < args.rows; ++r) {
+    const std::byte* row = args.weights + r * args.row_bytes;
+    __m256 products = _mm256_setzero_ps();
+    __m128 minima = _mm_setzero_ps();
+    for (int64_t b = 0; b < blocks; ++b) {
+      PrefetchAhead(row + b * kBytes, kBytes);
+      AddQ4K(row + b * kBytes, token[b], &products, &minima);
+    }
+    const __m256 all = _mm256_sub_ps(products, _mm256_zextps128_ps256(minima));
+    args.out[t * args.out_stride + r] = SumLanes(all);
+  }
+}
+
 template <DType kType, int kTokens>
 void RunTokens(const DotKernel::Args& args, int64_t first) {
   constexpr int64_t kBytes = KBlockBytes(kType);
@@ -89,7 +142,12 @@ void DotRows(const DotKernel::Args& args) {
   int64_t t = 0;
   for (; t + 4 <= args.num_tokens; t += 4) RunTokens<kType, 4>(args, t);
   for (; t + 2 <= args.num_tokens; t += 2) RunTokens<kType, 2>(args, t);
-  if (t < args.num_tokens) RunTokens<kType, 1>(args, t);
+  if (t == args.num_tokens) return;
+  if constexpr (kType == DType::kQ4_K) {
+    RunOneQ4K(args, t);
+  } else {
+    RunTokens<kType, 1>(args, t);
+  }
 }
 
 }  // namespace
