@@ -112,6 +112,7 @@ Status Session::RoomForPicture(int width, int height, int64_t decoding_bytes) co
 Status Session::EncodeViews(const Image& image, const AddImageOptions& options, Picture* picture) {
   const ModelConfig& config = *parts_.config;
   PictureStats& stats = picture->stats;
+  const auto stage = EnterStage(Stage::kEncode);
   const auto start = Clock::now();
   picture->plan = PlanSlices(image.width, image.height, config.slicing);
   std::vector<View> views;
@@ -262,6 +263,7 @@ Status Session::ReadPrompt(const Prompt& prompt, const AskOptions& options,
         " are left: start a new conversation, show fewer or less finely sliced pictures, or open "
         "the model with a larger context");
   }
+  const auto stage = EnterStage(Stage::kPrefill);
   TraceScope scope(parts_.trace, Zone::kPrefill);
   AppendOptions append;
   append.cancel = options.cancel;
@@ -275,6 +277,7 @@ Status Session::ReadPrompt(const Prompt& prompt, const AskOptions& options,
 
 Result<Answer> Session::GenerateAnswer(const AskOptions& options, const AskCallbacks& callbacks,
                                        Generated* generated) {
+  const auto stage = EnterStage(Stage::kDecode);
   const auto start = Clock::now();
   Answer answer;
   TextStream stream(*parts_.tokenizer, options.stop_strings, callbacks.on_text);

@@ -13,6 +13,7 @@
 #include "apps/cli/inspect.h"
 #include "apps/cli/parity.h"
 #include "apps/cli/plan.h"
+#include "apps/cli/tune.h"
 
 namespace {
 
@@ -21,7 +22,7 @@ using mcv::cli::CommandChoice;
 // Every sub-command, in the order that the help lists them.
 constexpr void (*kCommands[])(CLI::App&, CommandChoice*) = {
     mcv::cli::AddAskCommand,    mcv::cli::AddChatCommand, mcv::cli::AddInspectCommand,
-    mcv::cli::AddParityCommand, mcv::cli::AddPlanCommand,
+    mcv::cli::AddParityCommand, mcv::cli::AddPlanCommand, mcv::cli::AddTuneCommand,
 };
 
 int RunProgram(int argc, char** argv) {
