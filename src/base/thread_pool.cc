@@ -1,5 +1,6 @@
 #include "base/thread_pool.h"
 
+#include <pthread.h>
 #include <sched.h>
 
 #include <algorithm>
@@ -13,63 +14,138 @@
 namespace mcv {
 namespace {
 
-// About 20 microseconds of polling: the gap between two regions of a layer is shorter, a gap
-// between tokens or requests is longer. On an oversubscribed machine a spinner would cost the other
-// thread its time slice, so the wait ends in the kernel (atomic wait is a futex here).
-constexpr int kSpins = 2000;
+// The region word holds the number of active workers in its low bits and the generation above, so
+// that a worker reads both at once. It wraps after two million regions, which harms nobody: who is
+// active takes part in each, and for who is not the low bits of the next that counts are others.
+constexpr uint32_t kActiveBits = 11;
+constexpr uint32_t kMaxWorkers = (1u << kActiveBits) - 1;
+
+using Clock = std::chrono::steady_clock;
 
 void Pause() {
 #if defined(__x86_64__)
   _mm_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
 #endif
 }
 
-void WaitWhileEqual(const std::atomic<uint32_t>& value, uint32_t old) {
-  for (int i = 0; i < kSpins; ++i) {
-    if (value.load(std::memory_order_acquire) != old) return;
-    Pause();
+// A PAUSE takes 5 to 140 cycles, so the clock decides; it is read every 16th time.
+bool SpinWhileEqual(const std::atomic<uint32_t>& value, uint32_t old,
+                    std::chrono::microseconds spin) {
+  if (value.load(std::memory_order_acquire) != old) return true;
+  if (spin.count() <= 0) return false;
+  const auto end = Clock::now() + spin;
+  do {
+    for (int i = 0; i < 16; ++i) {
+      if (value.load(std::memory_order_acquire) != old) return true;
+      Pause();
+    }
+  } while (Clock::now() < end);
+  return false;
+}
+
+std::vector<int> Affinity() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  std::vector<int> cpus;
+  if (pthread_getaffinity_np(pthread_self(), sizeof set, &set) != 0) return cpus;
+  for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
+    if (CPU_ISSET(cpu, &set)) cpus.push_back(cpu);
   }
-  while (value.load(std::memory_order_acquire) == old) value.wait(old, std::memory_order_acquire);
+  return cpus;
+}
+
+bool SetAffinity(pthread_t thread, std::span<const int> cpus) {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  for (const int cpu : cpus) {
+    if (cpu < 0 || cpu >= CPU_SETSIZE) return false;
+    CPU_SET(cpu, &set);
+  }
+  return !cpus.empty() && pthread_setaffinity_np(thread, sizeof set, &set) == 0;
 }
 
 }  // namespace
 
-ThreadPool::ThreadPool(int threads) {
-  MCV_CHECK(threads >= 1);
+// The count of sleepers goes up before the value is looked at for the last time, and the value
+// changes before the count is looked at: one of the two sides sees the other (all four sequentially
+// consistent), so no wake-up is lost and none is sent in vain.
+void ThreadPool::Signal::Wait(uint32_t old, std::chrono::microseconds spin) {
+  if (SpinWhileEqual(value, old, spin)) return;
+  sleepers.fetch_add(1);
+  while (value.load() == old) value.wait(old);
+  sleepers.fetch_sub(1);
+}
+
+void ThreadPool::Signal::Wake() {
+  if (sleepers.load() > 0) value.notify_all();
+}
+
+ThreadPool::ThreadPool(int threads, std::chrono::microseconds spin)
+    : home_(Affinity()), spin_(spin), active_(threads) {
+  MCV_CHECK(threads >= 1 && static_cast<uint32_t>(threads) <= kMaxWorkers);
+  if (!home_.empty() && static_cast<size_t>(threads) > home_.size()) spin_ = {};
+  wanted_.value.store(static_cast<uint32_t>(threads));
   workers_.reserve(static_cast<size_t>(threads - 1));
   for (int i = 1; i < threads; ++i) workers_.emplace_back([this, i] { WorkerLoop(i); });
 }
 
 ThreadPool::~ThreadPool() {
-  stop_.store(true, std::memory_order_release);
-  epoch_.fetch_add(1, std::memory_order_release);
-  epoch_.notify_all();
+  region_.value.store((generation_ + 1) << kActiveBits);
+  region_.value.notify_all();
+  wanted_.value.store(UINT32_MAX);
+  wanted_.value.notify_all();
   for (std::thread& worker : workers_) worker.join();
 }
 
+void ThreadPool::SetActive(int count) {
+  active_ = std::clamp(count, 1, capacity());
+  wanted_.value.store(static_cast<uint32_t>(active_));
+  wanted_.Wake();
+}
+
+int ThreadPool::Place(std::span<const int> cpus) {
+  int refused = 0;
+  for (size_t i = 0; i < workers_.size(); ++i) {
+    const std::span<const int> place =
+        cpus.empty() ? std::span<const int>(home_) : cpus.subspan((i + 1) % cpus.size(), 1);
+    if (!SetAffinity(workers_[i].native_handle(), place)) ++refused;
+  }
+  return refused;
+}
+
 void ThreadPool::WorkerLoop(int worker) {
+  const auto own = static_cast<uint32_t>(worker);
   uint32_t seen = 0;
   while (true) {
-    WaitWhileEqual(epoch_, seen);
-    seen = epoch_.load(std::memory_order_acquire);
-    if (stop_.load(std::memory_order_acquire)) return;
+    for (uint32_t wanted; (wanted = wanted_.value.load()) <= own;) wanted_.Wait(wanted, {});
+    region_.Wait(seen, spin_);
+    seen = region_.value.load(std::memory_order_acquire);
+    if ((seen & kMaxWorkers) == 0) return;
+    if (own >= (seen & kMaxWorkers)) continue;  // a region of fewer
     (*body_)(worker);
-    if (running_.fetch_sub(1, std::memory_order_acq_rel) == 1) running_.notify_one();
+    if (running_.value.fetch_sub(1) == 1) running_.Wake();
   }
 }
 
+void ThreadPool::Start() {
+  ++generation_;
+  region_.value.store(generation_ << kActiveBits | static_cast<uint32_t>(active_));
+  region_.Wake();
+}
+
 void ThreadPool::Run(const std::function<void(int)>& body) {
-  if (workers_.empty()) {
+  if (active_ == 1) {
     body(0);
     return;
   }
   body_ = &body;
-  running_.store(static_cast<uint32_t>(workers_.size()), std::memory_order_relaxed);
-  epoch_.fetch_add(1, std::memory_order_release);
-  epoch_.notify_all();
+  running_.value.store(static_cast<uint32_t>(active_ - 1), std::memory_order_relaxed);
+  Start();
   body(0);
-  for (uint32_t left; (left = running_.load(std::memory_order_acquire)) != 0;) {
-    WaitWhileEqual(running_, left);
+  for (uint32_t left; (left = running_.value.load(std::memory_order_acquire)) != 0;) {
+    running_.Wait(left, spin_);
   }
 }
 
@@ -77,7 +153,7 @@ void ThreadPool::For(int64_t count, int64_t grain,
                      const std::function<void(int64_t, int64_t, int)>& body) {
   if (count <= 0) return;
   grain = std::max<int64_t>(grain, 1);
-  if (workers_.empty() || count <= grain) {
+  if (active_ == 1 || count <= grain) {
     for (int64_t begin = 0; begin < count; begin += grain) {
       body(begin, std::min(count, begin + grain), 0);
     }
@@ -91,11 +167,11 @@ void ThreadPool::For(int64_t count, int64_t grain,
   });
 }
 
-int DefaultThreadCount() {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  if (sched_getaffinity(0, sizeof set, &set) == 0) return std::max(1, CPU_COUNT(&set));
-  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+CallerPlace::CallerPlace(int cpu)
+    : before_(Affinity()), placed_(SetAffinity(pthread_self(), std::span<const int>(&cpu, 1))) {}
+
+CallerPlace::~CallerPlace() {
+  if (placed_) SetAffinity(pthread_self(), before_);
 }
 
 }  // namespace mcv

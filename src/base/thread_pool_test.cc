@@ -1,6 +1,7 @@
 #include "base/thread_pool.h"
 
 #include <gtest/gtest.h>
+#include <sched.h>
 
 #include <chrono>
 #include <numeric>
@@ -29,6 +30,78 @@ TEST(ThreadPool, ManyShortRegionsAndASleepBetween) {
   std::this_thread::sleep_for(std::chrono::milliseconds(20));  // workers are asleep by now
   pool.Run([&](int) { sum.fetch_add(1); });
   EXPECT_EQ(sum.load(), 3 * 2001);
+}
+
+TEST(ThreadPool, RegionsOfFewerWorkers) {
+  for (const int spin : {0, 50}) {
+    ThreadPool pool(5, std::chrono::microseconds(spin));
+    for (int round = 0; round < 300; ++round) {
+      const int active = 1 + (round * 7) % 5;
+      pool.SetActive(active);
+      ASSERT_EQ(pool.size(), active);
+      for (int region = 0; region < round % 4; ++region) {
+        std::vector<std::atomic<int>> hits(5);
+        pool.Run([&](int worker) { hits[static_cast<size_t>(worker)].fetch_add(1); });
+        for (int worker = 0; worker < 5; ++worker) {
+          ASSERT_EQ(hits[static_cast<size_t>(worker)].load(), worker < active ? 1 : 0)
+              << "round " << round << " worker " << worker;
+        }
+      }
+    }
+    pool.SetActive(0);
+    EXPECT_EQ(pool.size(), 1);
+    pool.SetActive(99);
+    EXPECT_EQ(pool.size(), pool.capacity());
+  }
+}
+
+TEST(ThreadPool, EndsWhileSomeAreLeftOut) {
+  for (int round = 0; round < 50; ++round) {
+    ThreadPool pool(4);
+    pool.SetActive(1 + round % 4);
+    if (round % 3 == 0) pool.Run([](int) {});
+  }
+}
+
+TEST(ThreadPool, FarMoreThreadsThanProcessors) {
+  ThreadPool pool(64);
+  std::atomic<int64_t> sum{0};
+  for (int round = 0; round < 50; ++round) {
+    pool.For(1000, 1, [&](int64_t begin, int64_t, int) { sum.fetch_add(begin); });
+  }
+  EXPECT_EQ(sum.load(), 50 * 999 * 500);
+}
+
+TEST(ThreadPool, PlacedWorkersRunWhereTheyWerePut) {
+  const std::vector<int> cpus = ReadCpuTopology().CoresFirst();
+  ThreadPool pool(3);
+  EXPECT_EQ(pool.Place(cpus), 0);
+  std::vector<int> ran(3, -1);
+  pool.Run([&](int worker) { ran[static_cast<size_t>(worker)] = sched_getcpu(); });
+  for (size_t worker = 1; worker < 3; ++worker) EXPECT_EQ(ran[worker], cpus[worker % cpus.size()]);
+  EXPECT_EQ(pool.Place({}), 0);
+}
+
+TEST(ThreadPool, PlacesThatCannotBeAreToldAndIgnored) {
+  ThreadPool pool(3);
+  for (const int nowhere : {-1, 1023, 5000}) {
+    const std::vector<int> cpus = {nowhere};
+    EXPECT_EQ(pool.Place(cpus), 2) << nowhere;
+    EXPECT_FALSE(CallerPlace(nowhere).placed());
+  }
+  std::atomic<int> sum{0};
+  pool.Run([&](int) { sum.fetch_add(1); });
+  EXPECT_EQ(sum.load(), 3);
+}
+
+TEST(CallerPlace, GoesBack) {
+  const size_t before = ReadCpuTopology().cpus.size();
+  {
+    const CallerPlace place(ReadCpuTopology().cpus.back().id);
+    EXPECT_TRUE(place.placed());
+    EXPECT_EQ(ReadCpuTopology().cpus.size(), 1u);
+  }
+  EXPECT_EQ(ReadCpuTopology().cpus.size(), before);
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include "base/trace.h"
 #include "engine/sampling_options.h"
 #include "engine/session.h"
+#include "engine/tuning_file.h"
 #include "model/text/decoder.h"
 #include "model/vision/vision_encoder.h"
 
@@ -17,7 +18,6 @@ namespace mcv {
 namespace {
 
 constexpr int64_t kDefaultContext = 8192;
-constexpr int kMaxThreads = 1024;
 
 // What one session computes with; it also keeps the engine alive.
 struct SessionResources {
@@ -96,7 +96,6 @@ Status Engine::CheckOptions() {
     return InvalidArgument("threads is " + std::to_string(options_.threads) +
                            ", expected 0 (all processors) to " + std::to_string(kMaxThreads));
   }
-  threads_ = options_.threads > 0 ? options_.threads : DefaultThreadCount();
   const int64_t most = config_.text.max_positions;
   if (options_.context < 0 || options_.context > most) {
     return InvalidArgument("context is " + std::to_string(options_.context) +
@@ -105,7 +104,43 @@ Status Engine::CheckOptions() {
   }
   context_ = options_.context > 0 ? options_.context : std::min(most, kDefaultContext);
   MCV_ASSIGN_OR_RETURN(kernels_, ChooseTarget(options_.target));
+  return ChooseThreads();
+}
+
+Status Engine::ChooseThreads() {
+  topology_ = ReadCpuTopology();
+  thread_source_ = "asked for";
+  if (options_.threads > 0) {
+    settings_ = SameThreads(options_.threads);
+  } else if (options_.stages) {
+    settings_ = *options_.stages;
+    MCV_RETURN_IF_ERROR(Validate(settings_));
+  } else {
+    settings_ = SameThreads(DefaultThreadCount(topology_));
+    thread_source_ = "default";
+    if (!options_.tuning.empty()) UseTuning();
+  }
+  batch_tokens_ = settings_.batch_tokens;
   return OkStatus();
+}
+
+// Tuning is never a reason not to run.
+void Engine::UseTuning() {
+  const auto file = TuningFile::Read(options_.tuning);
+  if (!file.ok()) {
+    if (file.status().code() == StatusCode::kNotFound) return;
+    notes_.push_back("tuning is ignored: " + file.status().message() +
+                     "; minicpmv tune writes it anew");
+    return;
+  }
+  const TuningEntry* entry =
+      file->Find(MachineKey(topology_, TargetName(*kernels_), options_.numerics), ModelKey(files_));
+  if (entry == nullptr) {
+    thread_source_ = "default; " + options_.tuning + " is of another machine or model";
+    return;
+  }
+  settings_ = entry->settings;
+  thread_source_ = "tuned, " + options_.tuning;
 }
 
 Result<PlannedRun> Engine::MakePlan() const {
@@ -115,7 +150,7 @@ Result<PlannedRun> Engine::MakePlan() const {
   run.notes = files_.notes();
   MCV_ASSIGN_OR_RETURN(run.model, MemoryModelOf(files_, config_));
   MemoryRequest& request = run.request;
-  request.kernels = {kernels_, options_.numerics, threads_};
+  request.kernels = {kernels_, options_.numerics, threads(), settings_.largest_blocking()};
   request.context = context_;
   request.cache_type = CacheType(options_.numerics);
   request.batch_tokens = batch_tokens_;
@@ -183,7 +218,7 @@ void Engine::StartReadingAhead() const {
 }
 
 Result<std::unique_ptr<Session>> Engine::NewSession() const {
-  auto resources = std::make_shared<SessionResources>(shared_from_this(), threads_, sessions_);
+  auto resources = std::make_shared<SessionResources>(shared_from_this(), threads(), sessions_);
   if (guard_ != nullptr && sessions_->load() > 1) {
     return ResourceExhausted("the memory limit of " + MemoryText(guard_->limit()) +
                              " was planned for one conversation at a time, and one is open");
@@ -194,6 +229,9 @@ Result<std::unique_ptr<Session>> Engine::NewSession() const {
   parts.trace = &resources->trace;
   parts.pool = &resources->pool;
   parts.guard = guard_.get();
+  parts.enter_stage = [this, context = &resources->context](Stage stage) {
+    return std::make_unique<StageScope>(settings_.of(stage), topology_, *context);
+  };
   DecoderOptions options;
   options.capacity = context_;
   options.cache_type = CacheType(options_.numerics);

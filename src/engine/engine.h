@@ -19,6 +19,7 @@
 #include "engine/encoder_identity.h"
 #include "engine/memory_limit.h"
 #include "engine/memory_plan.h"
+#include "engine/thread_settings.h"
 #include "kernels/kernels.h"
 #include "model/weights.h"
 #include "spec/config.h"
@@ -36,8 +37,13 @@ struct EngineOptions {
   std::optional<GgufPairBytes> built_in;
   std::string mmproj;      // the encoder's GGUF; empty: the one beside the LLM that belongs to it
   bool text_only = false;  // do not look for an encoder
-  int threads = 0;         // per session; 0: the processors that this process may run on
-  std::string target;      // kernels by name; empty: the best that runs here
+  int threads = 0;         // per session, in every stage; 0: `stages`
+  // Nothing: what `tuning` says, else one for each core that this process may use.
+  std::optional<ThreadSettings> stages;
+  // The file that `minicpmv tune` writes: looked at where neither `threads` nor `stages` is given.
+  // Empty: none. A file that is missing or unusable changes nothing; the latter is a note.
+  std::string tuning;
+  std::string target;  // kernels by name; empty: the best that runs here
   Numerics numerics = Numerics::kFast;
   int64_t context = 0;  // positions; 0: what the model was made for, at most 8192
   std::optional<PositionRule>
@@ -85,7 +91,11 @@ class Engine : public std::enable_shared_from_this<Engine> {
   const EngineOptions& options() const { return options_; }
   const KernelTable& kernels() const { return *kernels_; }
   std::string_view target_name() const { return TargetName(*kernels_); }
-  int threads() const { return threads_; }
+  // The most that a stage takes.
+  int threads() const { return settings_.most_threads(); }
+  const ThreadSettings& thread_settings() const { return settings_; }
+  // Where they come from, for people: "default", "asked for", "tuned (FILE)".
+  const std::string& thread_source() const { return thread_source_; }
   int64_t context_length() const { return context_; }
   // Bytes of cache for one position.
   int64_t cache_bytes_per_position() const;
@@ -97,6 +107,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
   Engine(EngineOptions options, ModelFiles files);
   static Result<std::shared_ptr<Engine>> OpenFiles(const EngineOptions& options);
   Status CheckOptions();
+  Status ChooseThreads();
+  void UseTuning();
   Result<PlannedRun> MakePlan() const;
   Status KeepToLimit();
   Status Load();
@@ -111,9 +123,11 @@ class Engine : public std::enable_shared_from_this<Engine> {
   Weights weights_;
   std::unique_ptr<Tokenizer> tokenizer_;
   const KernelTable* kernels_ = nullptr;
-  int threads_ = 1;
+  CpuTopology topology_;
+  ThreadSettings settings_;
+  std::string thread_source_;
   int64_t context_ = 0;
-  int64_t batch_tokens_ = 512;
+  int64_t batch_tokens_ = kDefaultBatchTokens;
   std::unique_ptr<const MemoryGuard> guard_;  // null without a limit
   // Sessions that are open; shared with them.
   std::shared_ptr<std::atomic<int>> sessions_ = std::make_shared<std::atomic<int>>(0);

@@ -170,6 +170,7 @@ Status Session::EncodeOrFind(const Image& image, const AddImageOptions& options,
 
 Status Session::EncodeViews(const Image& image, const AddImageOptions& options, Picture* picture) {
   PictureStats& stats = picture->stats;
+  const auto stage = EnterStage(Stage::kEncode);
   const auto start = Clock::now();
   std::vector<View> views;
   {
@@ -317,6 +318,7 @@ Status Session::ReadPrompt(const Prompt& prompt, const AskOptions& options,
         " are left: start a new conversation, show fewer or less finely sliced pictures, or open "
         "the model with a larger context");
   }
+  const auto stage = EnterStage(Stage::kPrefill);
   TraceScope scope(parts_.trace, Zone::kPrefill);
   AppendOptions append;
   append.cancel = options.cancel;
@@ -330,6 +332,7 @@ Status Session::ReadPrompt(const Prompt& prompt, const AskOptions& options,
 
 Result<Answer> Session::GenerateAnswer(const AskOptions& options, const AskCallbacks& callbacks,
                                        Generated* generated) {
+  const auto stage = EnterStage(Stage::kDecode);
   const auto start = Clock::now();
   Answer answer;
   TextStream stream(*parts_.tokenizer, options.stop_strings, callbacks.on_text);

@@ -20,6 +20,7 @@
 #include "engine/picture_cache.h"
 #include "engine/sampling_options.h"
 #include "engine/stats.h"
+#include "engine/thread_settings.h"
 #include "formats/image/image.h"
 #include "model/text/text_model.h"
 #include "model/vision/vision_encoder.h"
@@ -88,6 +89,8 @@ struct SessionParts {
   Trace* trace = nullptr;                // null: the session's own
   ThreadPool* pool = nullptr;            // for resizing; may be null
   const MemoryGuard* guard = nullptr;    // null: no memory limit
+  // Called when a stage begins; what it returns is destroyed when the stage ends. May be empty.
+  std::function<std::unique_ptr<StageScope>(Stage)> enter_stage;
   // Called when the encoder is about to be used, and when it will not be used for a while.
   std::function<void()> before_encoding;
   std::function<void()> after_encoding;
@@ -149,6 +152,9 @@ class Session {
 
   Session(SessionParts parts, ChatEncoder chat);
 
+  std::unique_ptr<StageScope> EnterStage(Stage stage) const {
+    return parts_.enter_stage ? parts_.enter_stage(stage) : nullptr;
+  }
   int views_held() const;
   Status CheckQuestion(const Question& question, const AskOptions& options) const;
   int64_t MostTokens(const AskOptions& options) const;

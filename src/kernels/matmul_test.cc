@@ -252,6 +252,36 @@ TEST_P(MatMulTest, ResultDoesNotDependOnThreads) {
   }
 }
 
+TEST_P(MatMulTest, ResultDoesNotDependOnBlocks) {
+  const int64_t k = 512, n = 131, t = 250;
+  ThreadPool pool(2);
+  for (DType type : {DType::kF16, DType::kQ4_K, DType::kQ6_K, DType::kQ8_0}) {
+    const TestWeight weight = MakeWeight(type, n, k, 9);
+    const std::vector<float> x = RandomFloats(t * k, 10);
+    for (Numerics numerics : {Numerics::kExact, Numerics::kFast}) {
+      Context ctx = MakeContext(pool, GetParam(), numerics);
+      for (int64_t tokens : {int64_t{1}, int64_t{3}, t}) {
+        const auto compute = [&](const Blocking& blocking) {
+          ctx.blocking = blocking;
+          std::vector<float> y(static_cast<size_t>(2 * tokens * n));
+          const MatView product(y.data(), tokens, n);
+          MatMul({x.data(), tokens, k}, weight.view, {}, product, ctx);
+          MatMulSwiGlu({x.data(), tokens, k}, weight.view, weight.view,
+                       {y.data() + tokens * n, tokens, n}, ctx);
+          return y;
+        };
+        const std::vector<float> first = compute({});
+        for (const Blocking& blocking :
+             {Blocking{1, 120}, Blocking{8, 240}, Blocking{64, 360}, Blocking{1024, 2160}}) {
+          const std::vector<float> y = compute(blocking);
+          ASSERT_EQ(std::memcmp(first.data(), y.data(), y.size() * sizeof(float)), 0)
+              << Traits(type).name << " T=" << tokens << " rows=" << blocking.rows;
+        }
+      }
+    }
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Targets, MatMulTest, ::testing::ValuesIn(TargetNames()),
                          [](const auto& info) { return info.param; });
 

@@ -104,6 +104,55 @@ TEST_F(CliTest, ThreadCountsThatCannotBe) {
   EXPECT_THAT(none.output, HasSubstr("leave the option out"));
 }
 
+TEST_F(CliTest, TunesAndRemembers) {
+  const std::string file = (folder_ / "cache" / "tuning.json").string();
+  const std::string tuning = " --tuning " + file + " ";
+  const Finished run = RunProgram("tune --budget 1 --json" + tuning + Model());
+  ASSERT_EQ(run.exit_code, 0) << run.output;
+  const auto tuned = nlohmann::json::parse(run.output.substr(0, run.output.rfind('}') + 1));
+  ASSERT_EQ(tuned["stages"].size(), 3u);
+  EXPECT_EQ(tuned["file"], file);
+  const std::string ask = "ask hi --json -n 2 " + Model();
+  const auto used = nlohmann::json::parse(RunProgram(ask + tuning).output);
+  const auto& settings = used["model"]["thread_settings"];
+  EXPECT_THAT(settings["source"].get<std::string>(), HasSubstr(file));
+  for (const auto& stage : tuned["stages"]) {
+    const auto& chosen = stage["candidates"][stage["chosen"].get<size_t>()];
+    EXPECT_EQ(settings[stage["stage"].get<std::string>()]["threads"], chosen["threads"]);
+  }
+  EXPECT_THAT(RunProgram("ask hi --stats -n 2 " + Model() + tuning).output, HasSubstr("tuned, "));
+  // What is asked for wins, and the answer is the same whatever the threads.
+  const auto asked = nlohmann::json::parse(RunProgram(ask + tuning + "-t 3,2,1").output);
+  EXPECT_EQ(asked["model"]["thread_settings"]["source"], "asked for");
+  EXPECT_EQ(asked["model"]["thread_settings"]["encode"]["threads"], 3);
+  EXPECT_EQ(asked["model"]["thread_settings"]["decode"]["threads"], 1);
+  EXPECT_EQ(asked["ids"], used["ids"]);
+  const auto off = nlohmann::json::parse(RunProgram(ask + " --tuning off").output);
+  EXPECT_EQ(off["model"]["thread_settings"]["source"], "default");
+}
+
+TEST_F(CliTest, TuningThatCannotBe) {
+  const std::string broken = Write("tuning.json", "{\"minicpmv_tuning\": 1, \"entries\": 7}");
+  const Finished ask = RunProgram("ask hi -n 2 --tuning " + broken + " " + Model());
+  EXPECT_EQ(ask.exit_code, 0) << ask.output;
+  EXPECT_THAT(ask.output, HasSubstr("tuning is ignored"));
+  EXPECT_THAT(ask.output, HasSubstr(broken));
+  // Tuning replaces it; a place that takes no file is an error, a dry run needs none.
+  EXPECT_EQ(RunProgram("tune --budget 0.2 --tuning " + broken + " " + Model()).exit_code, 0);
+  EXPECT_THAT(RunProgram("ask hi -n 2 --tuning " + broken + " " + Model()).output,
+              Not(HasSubstr("ignored")));
+  const Finished closed =
+      RunProgram("tune --budget 0.2 --tuning /proc/nowhere/tuning.json " + Model());
+  EXPECT_EQ(closed.exit_code, 1) << closed.output;
+  EXPECT_THAT(closed.output, HasSubstr("/proc/nowhere"));
+  EXPECT_EQ(RunProgram("tune --budget 0.2 --dry-run --tuning off " + Model()).exit_code, 0);
+  EXPECT_EQ(RunProgram("tune --budget 0.2 --tuning off " + Model()).exit_code, 3);
+  EXPECT_EQ(RunProgram("tune --budget 0 " + Model()).exit_code, 2);
+  for (const char* threads : {"1,2", "1,2,0", "1,2,3,4", "1,,2", "1,2,3,"}) {
+    EXPECT_EQ(RunProgram("ask hi " + Model() + " -t " + threads).exit_code, 2) << threads;
+  }
+}
+
 TEST_F(CliTest, PlansWithoutLoading) {
   const Finished text = RunProgram("plan --ctx 1024 " + Picture() + " " + Model());
   EXPECT_EQ(text.exit_code, 0) << text.output;

@@ -16,6 +16,7 @@
 #include "apps/cli/inspect.h"
 #include "apps/cli/parity.h"
 #include "apps/cli/plan.h"
+#include "apps/cli/tune.h"
 
 namespace {
 
@@ -23,9 +24,9 @@ using mcv::cli::CommandChoice;
 
 // Every sub-command, in the order that the help lists them.
 constexpr void (*kCommands[])(CLI::App&, CommandChoice*) = {
-    mcv::cli::AddAskCommand,    mcv::cli::AddChatCommand,  mcv::cli::AddInspectCommand,
-    mcv::cli::AddPlanCommand,   mcv::cli::AddCacheCommand, mcv::cli::AddBenchCommand,
-    mcv::cli::AddParityCommand,
+    mcv::cli::AddAskCommand,   mcv::cli::AddChatCommand,   mcv::cli::AddInspectCommand,
+    mcv::cli::AddPlanCommand,  mcv::cli::AddTuneCommand,   mcv::cli::AddBenchCommand,
+    mcv::cli::AddCacheCommand, mcv::cli::AddParityCommand,
 };
 
 int RunProgram(int argc, char** argv) {

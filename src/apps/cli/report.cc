@@ -8,15 +8,37 @@ namespace mcv::cli {
 namespace {
 
 std::string Line(const char* stage, const std::string& value) {
-  char text[256];
-  std::snprintf(text, sizeof text, "%-16s %s\n", stage, value.c_str());
-  return text;
+  char name[32];
+  std::snprintf(name, sizeof name, "%-16s ", stage);
+  return name + value + "\n";
 }
 
 std::string Number(double value, const char* unit) {
   char text[64];
   std::snprintf(text, sizeof text, "%.1f %s", value, unit);
   return text;
+}
+
+std::string ThreadsLine(const Engine& engine) {
+  std::string text;
+  for (const Stage stage : kStages) {
+    text += (text.empty() ? "" : "; ") + std::string(StageName(stage)) + " " +
+            Describe(engine.thread_settings().of(stage));
+  }
+  return text + " (" + engine.thread_source() + ")";
+}
+
+nlohmann::json ThreadsJson(const Engine& engine) {
+  nlohmann::json json = {{"source", engine.thread_source()},
+                         {"batch_tokens", engine.thread_settings().batch_tokens}};
+  for (const Stage stage : kStages) {
+    const StageSettings& s = engine.thread_settings().of(stage);
+    json[std::string(StageName(stage))] = {{"threads", s.threads},
+                                           {"placement", PlacementName(s.placement)},
+                                           {"rows", s.blocking.rows},
+                                           {"tokens", s.blocking.tokens}};
+  }
+  return json;
 }
 
 std::string PictureLine(const LoadedPicture& picture, const PictureStats& stats) {
@@ -44,6 +66,7 @@ std::string StatsText(const Engine& engine, const Session& session,
   text += Line("model", engine.config().name + " (" + std::string(engine.config().row().name) +
                             "), " + std::string(engine.target_name()) + ", " +
                             std::to_string(engine.threads()) + " threads");
+  text += Line("threads", ThreadsLine(engine));
   text += Line("load", FormatSeconds(engine.load_seconds()));
   for (const LoadedPicture& picture : pictures) {
     text += Line("picture", PictureLine(picture, session.picture_stats(picture.number)));
@@ -67,6 +90,7 @@ nlohmann::json AnswerJson(const Engine& engine, const Session& session,
       {"name", engine.config().name},       {"version", engine.config().row().short_name},
       {"files", engine.files().Describe()}, {"target", engine.target_name()},
       {"threads", engine.threads()},        {"load_seconds", engine.load_seconds()}};
+  json["model"]["thread_settings"] = ThreadsJson(engine);
   json["pictures"] = nlohmann::json::array();
   for (const LoadedPicture& picture : pictures) {
     const PictureStats& stats = session.picture_stats(picture.number);

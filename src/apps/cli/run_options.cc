@@ -3,23 +3,50 @@
 #include <CLI/CLI.hpp>
 #include <charconv>
 #include <cstdlib>
+#include <optional>
 
 #include "apps/cli/cache_folder.h"
 #include "apps/cli/default_model.h"
 #include "apps/cli/size_option.h"
+#include "engine/tuning_file.h"
 #include "formats/printable.h"
 
 namespace mcv::cli {
 namespace {
 
+// One count for all stages, or three. Nothing where the text is neither.
+std::optional<std::vector<int>> ParseThreads(const std::string& text) {
+  std::vector<int> counts;
+  const char* at = text.data();
+  const char* end = text.data() + text.size();
+  while (true) {
+    int count = 0;
+    const auto read = std::from_chars(at, end, count);
+    if (read.ec != std::errc() || count < 1 || count > kMaxThreads) return std::nullopt;
+    counts.push_back(count);
+    if (read.ptr == end) break;
+    if (*read.ptr != ',') return std::nullopt;
+    at = read.ptr + 1;
+  }
+  if (counts.size() != 1 && counts.size() != kStages.size()) return std::nullopt;
+  return counts;
+}
+
 // "" or the complaint.
 std::string CheckThreads(const std::string& text) {
-  int count = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
-  const bool whole = error == std::errc() && end == text.data() + text.size();
-  if (whole && count >= 1 && count <= 1024) return "";
+  if (ParseThreads(text)) return "";
   return Printable(text) +
-         " is no thread count: expected 1 to 1024 (leave the option out to use all processors)";
+         " is no thread count: expected 1 to 1024, or three of them for encode, prefill and decode "
+         "(leave the option out to use what is best here)";
+}
+
+void SetThreads(const RunOptions& options, EngineOptions* engine) {
+  const std::vector<int> counts =
+      options.threads.empty() ? std::vector<int>() : *ParseThreads(options.threads);
+  if (counts.size() == 1) engine->threads = counts[0];
+  if (counts.size() != kStages.size()) return;
+  engine->stages.emplace();
+  for (size_t i = 0; i < counts.size(); ++i) engine->stages->stages[i].threads = counts[i];
 }
 
 void AddModelOptions(CLI::App& app, RunOptions* o) {
@@ -50,8 +77,16 @@ void AddModelOptions(CLI::App& app, RunOptions* o) {
 
 void AddMachineOptions(CLI::App& app, RunOptions* o) {
   const std::string group = "Machine";
-  app.add_option("-t,--threads", o->engine.threads, "threads (default: all this process may use)")
+  app.add_option("-t,--threads", o->threads,
+                 "threads, or three counts for encode, prefill and decode: 4,4,2 (default: what "
+                 "minicpmv tune found, else one for each core that this process may use)")
       ->check(CLI::Validator([](std::string& text) { return CheckThreads(text); }, "1 to 1024"))
+      ->group(group);
+  app.add_option(
+         "--tuning", o->tuning,
+         "what minicpmv tune found: a file, or off (default: tuning.json in $MCV_CACHE_DIR, "
+         "else in the user's cache folder)")
+      ->option_text("FILE|off")
       ->group(group);
   app.add_option("--memory-limit", o->memory_limit,
                  "resident memory at most, 4G or 512M for instance: kept to, or refused before "
@@ -144,6 +179,9 @@ Result<EngineOptions> ToEngineOptions(const RunOptions& options) {
   if (!options.memory_limit.empty()) {
     MCV_ASSIGN_OR_RETURN(engine.memory_limit_bytes, ParseSize(options.memory_limit));
   }
+  SetThreads(options, &engine);
+  engine.tuning = options.tuning.empty() ? DefaultTuningPath() : options.tuning;
+  if (engine.tuning == "off") engine.tuning.clear();
   if (engine.model.empty() && !engine.mmproj.empty()) {
     return InvalidArgument("--mmproj was given without --model: which LLM does it belong to?");
   }

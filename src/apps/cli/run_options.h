@@ -20,8 +20,10 @@ namespace mcv::cli {
 struct RunOptions {
   EngineOptions engine;
   std::string numerics = "fast";
-  std::string positions;      // empty: what the model's files say
-  int max_slices = 0;         // 0: the model's own number
+  std::string threads;    // "4", or "4,4,2" for encode, prefill and decode; empty: what tuning says
+  std::string tuning;     // a file, "off", or empty: the user's own
+  std::string positions;  // empty: what the model's files say
+  int max_slices = 0;     // 0: the model's own number
   std::string memory_limit;   // a size (size_option.h); empty: none
   std::string picture_cache;  // a folder, or "off"; empty: the default folder
   int64_t picture_cache_bytes = PictureCacheOptions().max_disk_bytes;

@@ -19,15 +19,6 @@ WeightView WeightView::Rows(int64_t begin, int64_t count) const {
 
 namespace {
 
-// Rows of a block. Few tokens: 32 rows of a 4096-wide Q4_K weight are 74 KB, some microseconds of
-// reading, which keeps the tail short and the shared counter cool. Many tokens: a strip
-// of tokens comes from the third-level cache and is used for every panel of the block.
-constexpr int64_t kBlockRows = 32;
-// Tokens of a block: the sums of 32 rows x 1,080 tokens take 138 KB. A multiple of every target's
-// strip; the 1,024 patches of a view and the 256 tokens of a prompt stay in one block, so that a
-// panel is unpacked once for them.
-constexpr int64_t kTokenBlock = 1080;
-
 // One weight, the way it is multiplied by, and where its kind of packed tokens lies.
 struct Side {
   WeightView weight;
@@ -49,7 +40,10 @@ struct Job {
 
 class MatMulPlan {
  public:
-  MatMulPlan(ConstMatView x, Context& ctx) : x_(x), ctx_(ctx), table_(*ctx.table) {}
+  MatMulPlan(ConstMatView x, Context& ctx) : x_(x), ctx_(ctx), table_(*ctx.table) {
+    MCV_CHECK(ctx.blocking.rows > 0 && ctx.blocking.tokens > 0 &&
+              ctx.blocking.tokens % Blocking::kTokenStep == 0);
+  }
 
   void Add(const WeightView& weight, const WeightView& gate, const Epilogue& epilogue, MatView y) {
     MCV_CHECK(weight.cols == x_.cols && y.rows == x_.rows && y.cols == weight.rows);
@@ -65,7 +59,7 @@ class MatMulPlan {
     job.y = y;
     job.row_step = RowStep(job.main);
     if (!gate.empty()) job.row_step = std::max(job.row_step, RowStep(job.gate));
-    job.token_blocks = CeilDiv(x_.rows, kTokenBlock);
+    job.token_blocks = CeilDiv(x_.rows, ctx_.blocking.tokens);
     job.first_item = num_items_;
     num_items_ += CeilDiv(weight.rows, job.row_step) * job.token_blocks;
     row_step_ = std::max(row_step_, job.row_step);
@@ -92,7 +86,7 @@ class MatMulPlan {
  private:
   // The workers' own buffers lie behind the packed tokens; returns where.
   int64_t ReserveWorkers(int workers) {
-    token_block_ = std::min(x_.rows, kTokenBlock);
+    token_block_ = std::min(x_.rows, ctx_.blocking.tokens);
     const int64_t sums_bytes = token_block_ * row_step_ * static_cast<int64_t>(sizeof(float));
     worker_bytes_ = ScratchPlan::RoundUp(panel_bytes_) + 2 * ScratchPlan::RoundUp(sums_bytes);
     return plan_.Reserve(worker_bytes_ * workers);
@@ -148,7 +142,7 @@ class MatMulPlan {
 
   int64_t RowStep(const Side& side) const {
     const int64_t step = side.panel != nullptr ? side.panel->panel_rows : 1;
-    return std::max<int64_t>(1, kBlockRows / step) * step;
+    return std::max<int64_t>(1, ctx_.blocking.rows / step) * step;
   }
 
   void Pack(const Packing& packing) {
@@ -188,8 +182,8 @@ class MatMulPlan {
     const int64_t local = item - job.first_item;
     const int64_t row = local / job.token_blocks * job.row_step;
     const int64_t rows = std::min(job.row_step, job.main.weight.rows - row);
-    const int64_t token = local % job.token_blocks * kTokenBlock;
-    const int64_t tokens = std::min(kTokenBlock, x_.rows - token);
+    const int64_t token = local % job.token_blocks * ctx_.blocking.tokens;
+    const int64_t tokens = std::min(ctx_.blocking.tokens, x_.rows - token);
 
     std::byte* panel = own;
     auto* sums = reinterpret_cast<float*>(own + ScratchPlan::RoundUp(panel_bytes_));
@@ -306,6 +300,7 @@ Context ContextFor(const ScratchSetting& setting) {
   Context ctx;
   ctx.table = setting.table;
   ctx.numerics = setting.numerics;
+  ctx.blocking = setting.blocking;
   return ctx;
 }
 
