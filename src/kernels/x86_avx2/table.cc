@@ -21,6 +21,7 @@ const DotKernel* Dot(DType type, Numerics numerics) {
   return &x86_avx2::FloatDot();
 }
 const PanelKernel* Panel(DType, Numerics) { return &x86_avx2::F32Panel(); }
+const PanelKernel* AttentionPanel(DType, Numerics) { return &x86_avx2::F32Panel(); }
 
 }  // namespace
 
@@ -32,7 +33,7 @@ const KernelTable& Avx2Table() {
     x86_avx2::FillFloat(&t);
     t.dot = Dot;
     t.panel = Panel;
-    t.attention = Panel;
+    t.attention = AttentionPanel;
     return t;
   }();
   return table;
