@@ -32,10 +32,6 @@ struct SessionResources {
   Context context;
 };
 
-DType CacheType(Numerics numerics) {
-  return numerics == Numerics::kExact ? DType::kF32 : DType::kF16;
-}
-
 Result<std::unique_ptr<Tokenizer>> LoadTokenizer(const ModelFiles& files) {
   return files.is_hf() ? LoadTokenizerFromFolder(files.folder())
                        : LoadTokenizerFromGguf(*files.text_gguf());
@@ -78,6 +74,7 @@ Status Engine::Prepare() {
                            std::to_string(most));
   }
   context_ = options_.context > 0 ? options_.context : std::min(most, kDefaultContext);
+  MCV_RETURN_IF_ERROR(CheckCacheType(config_.text, cache_type()));
   MCV_ASSIGN_OR_RETURN(kernels_, ChooseTarget(options_.target));
   MCV_ASSIGN_OR_RETURN(tokenizer_, LoadTokenizer(files_));
   if (tokenizer_->vocab_size() > config_.text.vocab) {
@@ -89,9 +86,14 @@ Status Engine::Prepare() {
   return OkStatus();
 }
 
+DType Engine::cache_type() const {
+  if (options_.cache_type) return *options_.cache_type;
+  return options_.numerics == Numerics::kExact ? DType::kF32 : DType::kF16;
+}
+
 int64_t Engine::cache_bytes_per_position() const {
-  const auto row = RowBytes(CacheType(options_.numerics),
-                            uint64_t(config_.text.kv_heads) * uint64_t(config_.text.head_dim));
+  const auto row =
+      RowBytes(cache_type(), uint64_t(config_.text.kv_heads) * uint64_t(config_.text.head_dim));
   return 2 * int64_t{config_.text.layers} * static_cast<int64_t>(row.value_or(0));
 }
 
@@ -104,7 +106,7 @@ Result<std::unique_ptr<Session>> Engine::NewSession() const {
   parts.pool = &resources->pool;
   DecoderOptions options;
   options.capacity = context_;
-  options.cache_type = CacheType(options_.numerics);
+  options.cache_type = cache_type();
   MCV_ASSIGN_OR_RETURN(parts.text,
                        Decoder::Create(config_.text, weights_.text(), options, resources->context));
   if (config_.has_vision) {

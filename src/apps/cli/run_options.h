@@ -19,8 +19,9 @@ namespace mcv::cli {
 struct RunOptions {
   EngineOptions engine;
   std::string numerics = "fast";
-  std::string positions;  // empty: what the model's files say
-  int max_slices = 0;     // 0: the model's own number
+  std::string cache_type;  // empty: F32 for exact numerics, else F16
+  std::string positions;   // empty: what the model's files say
+  int max_slices = 0;      // 0: the model's own number
 
   bool sample = false;  // the version's published sampling numbers
   // Each overrides the preset when it was given on the command line.
