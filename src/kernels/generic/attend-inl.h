@@ -15,8 +15,7 @@ constexpr int64_t kBlockKeys = 32;
 // Nothing has fetched the keys of the first block: so many rows ahead of their use.
 constexpr int64_t kRowsAhead = 8;
 
-// A block of keys of one key/value head. `ahead`: from a key's row to the row that is fetched while
-// it is multiplied, 0 if that is the values' row only.
+// A block of keys of one key/value head. `first`: nothing came before it, neither sums nor a fetch.
 struct KeyBlock {
   const std::byte* keys;
   const std::byte* values;
@@ -43,6 +42,20 @@ MCV_INLINE void ScoreStep(const float* q, int64_t d, const std::byte* const (&ro
     const Vec x = InRegister(LoadN(q + r * d + i + step, count));
     MCV_UNROLL
     for (int j = 0; j < kKeys; ++j) dot[r * kKeys + j] = Fma(x, k[j], dot[r * kKeys + j]);
+  }
+}
+
+// The lanes of dot summed into scores[r][s + j], as far as there are keys.
+template <int kRows, int kKeys>
+MCV_INLINE void KeepScores(const Vec (&dot)[kRows * kKeys], int64_t s, int64_t count,
+                           float (&scores)[kRows][kBlockKeys]) {
+  float sums[kRows * kKeys];
+  MCV_UNROLL
+  for (int j = 0; j < kRows * kKeys; j += 4) {
+    SumLanes4({dot[j], dot[j + 1], dot[j + 2], dot[j + 3]}, sums + j);
+  }
+  for (int r = 0; r < kRows; ++r) {
+    for (int j = 0; j < kKeys && s + j < count; ++j) scores[r][s + j] = sums[r * kKeys + j];
   }
 }
 
@@ -78,14 +91,7 @@ void ScoreBlock(const float* q, int64_t d, const KeyBlock& block,
     for (int64_t v = 0; i + v < d; v += kLanes) {
       ScoreStep<Loader, kRows, kKeys>(q, d, rows, i, v, Take(d - i - v), dot);
     }
-    float sums[kSums];
-    MCV_UNROLL
-    for (int j = 0; j < kSums; j += 4) {
-      SumLanes4({dot[j], dot[j + 1], dot[j + 2], dot[j + 3]}, sums + j);
-    }
-    for (int r = 0; r < kRows; ++r) {
-      for (int j = 0; j < kKeys && s + j < block.count; ++j) scores[r][s + j] = sums[r * kKeys + j];
-    }
+    KeepScores<kRows, kKeys>(dot, s, block.count, scores);
   }
 }
 
