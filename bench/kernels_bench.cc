@@ -118,24 +118,57 @@ void BM_Gemv(benchmark::State& state, DType type) {
                                                  benchmark::Counter::kIsIterationInvariantRate);
 }
 
-// Args: T, S, heads, kv_heads, head_dim, causal.
+// Keys and values of several layers in one piece of memory, so that no cache holds what one call
+// reads when the next one comes.
+class KvLayers {
+ public:
+  KvLayers(DType type, int64_t keys, int heads, int head_dim, int64_t total_bytes, Context& ctx)
+      : type_(type),
+        row_bytes_(static_cast<int64_t>(*RowBytes(type, static_cast<uint64_t>(head_dim)))),
+        head_bytes_(keys * row_bytes_),
+        part_bytes_(heads * head_bytes_),
+        layers_(std::max<int64_t>(1, total_bytes / (2 * part_bytes_))),
+        bytes_(static_cast<size_t>(layers_ * 2 * part_bytes_)) {
+    const int64_t cols = int64_t{heads} * head_dim;
+    const std::vector<float> rows = RandomFloats(keys * cols, 3);
+    StoreKv({rows.data(), keys, cols}, head_dim, {type, bytes_.data(), row_bytes_, head_bytes_},
+            ctx);
+    for (int64_t part = 1; part < 2 * layers_; ++part) {
+      std::memcpy(bytes_.data() + part * part_bytes_, bytes_.data(),
+                  static_cast<size_t>(part_bytes_));
+    }
+  }
+  void Next() { layer_ = (layer_ + 1) % layers_; }
+  KvView keys() const { return Part(2 * layer_); }
+  KvView values() const { return Part(2 * layer_ + 1); }
+  int64_t bytes_per_layer() const { return 2 * part_bytes_; }
+
+ private:
+  KvView Part(int64_t part) const {
+    return {type_, bytes_.data() + part * part_bytes_, row_bytes_, head_bytes_};
+  }
+  DType type_;
+  int64_t row_bytes_, head_bytes_, part_bytes_, layers_, layer_ = 0;
+  std::vector<std::byte> bytes_;
+};
+
+// Args: T, S, heads, kv_heads, head_dim, causal. Many tokens report the share of the arithmetic's
+// peak, one token that of the memory's read rate.
 void BM_Attention(benchmark::State& state, DType type) {
   const int64_t t = state.range(0), s = state.range(1);
   const int heads = static_cast<int>(state.range(2)), kv_heads = static_cast<int>(state.range(3));
   const int d = static_cast<int>(state.range(4));
   Context ctx = MakeContext(Numerics::kFast);
-  const int64_t cols = int64_t{heads} * d, kv_cols = int64_t{kv_heads} * d;
-  const std::vector<float> q = RandomFloats(t * cols, 2), kv = RandomFloats(s * kv_cols, 3);
-  const auto row_bytes = static_cast<int64_t>(*RowBytes(type, static_cast<uint64_t>(kv_cols)));
-  std::vector<std::byte> keys(static_cast<size_t>(s * row_bytes));
-  StoreRows({kv.data(), s, kv_cols}, type, keys.data(), row_bytes, ctx);
-  const std::vector<std::byte> values = keys;
+  const int64_t cols = int64_t{heads} * d;
+  const std::vector<float> q = RandomFloats(t * cols, 2);
+  KvLayers kv(type, s, kv_heads, d, int64_t{256} << 20, ctx);
   std::vector<float> out(q.size());
   const bool causal = state.range(5) != 0;
   for (auto _ : state) {
+    kv.Next();
     Attention({.q = {q.data(), t, cols},
-               .keys = {type, keys.data(), row_bytes},
-               .values = {type, values.data(), row_bytes},
+               .keys = kv.keys(),
+               .values = kv.values(),
                .num_keys = s,
                .heads = heads,
                .kv_heads = kv_heads,
@@ -148,10 +181,13 @@ void BM_Attention(benchmark::State& state, DType type) {
   const double seen =
       causal ? static_cast<double>(s) - 0.5 * static_cast<double>(t - 1) : static_cast<double>(s);
   const double ops = 4.0 * static_cast<double>(t * cols) * seen;
-  state.counters["Tops"] =
-      benchmark::Counter(ops * 1e-12, benchmark::Counter::kIsIterationInvariantRate);
-  state.counters["of_peak"] = benchmark::Counter(ops / PeakOps(DType::kF16, Numerics::kFast),
-                                                 benchmark::Counter::kIsIterationInvariantRate);
+  const auto bytes = static_cast<double>(kv.bytes_per_layer());
+  const auto rate = benchmark::Counter::kIsIterationInvariantRate;
+  state.counters["Tops"] = benchmark::Counter(ops * 1e-12, rate);
+  if (t == 1) state.counters["GB/s"] = benchmark::Counter(bytes * 1e-9, rate);
+  const double share =
+      t == 1 ? bytes / TheMachine().limits.read_bytes : ops / PeakOps(DType::kF16, Numerics::kFast);
+  state.counters["of_peak"] = benchmark::Counter(share, rate);
 }
 
 void BM_Epilogue(benchmark::State& state, Activation activation) {
@@ -198,11 +234,14 @@ void Register() {
   }
   auto* encoder = RegisterBenchmark("Attention/encoder", BM_Attention, DType::kF32);
   shape(encoder, {1024, 1024, 16, 16, 72, 0});
-  auto* text = RegisterBenchmark("Attention/text", BM_Attention, DType::kF16);
-  shape(text, {256, 256, 32, 8, 128, 1});
-  shape(text, {256, 4096, 32, 8, 128, 1});
-  shape(text, {1, 1024, 32, 8, 128, 1});
-  shape(text, {1, 4096, 32, 8, 128, 1});
+  for (auto [name, type] :
+       {std::pair{"Attention/text/F16", DType::kF16}, {"Attention/text/Q8_0", DType::kQ8_0}}) {
+    auto* text = RegisterBenchmark(name, BM_Attention, type);
+    for (auto [t, s] :
+         {std::pair{256, 256}, {256, 4096}, {1, 256}, {1, 1024}, {1, 4096}, {4, 4096}}) {
+      shape(text, {t, s, 32, 8, 128, 1});
+    }
+  }
   for (auto [name, activation] : {std::pair{"Epilogue/none", Activation::kNone},
                                   {"Epilogue/gelu_tanh", Activation::kGeluTanh},
                                   {"Epilogue/gelu_erf", Activation::kGeluErf}}) {

@@ -41,10 +41,6 @@ struct SessionResources {
   Context context;
 };
 
-DType CacheType(Numerics numerics) {
-  return numerics == Numerics::kExact ? DType::kF32 : DType::kF16;
-}
-
 Result<std::unique_ptr<Tokenizer>> LoadTokenizer(const ModelFiles& files) {
   return files.is_hf() ? LoadTokenizerFromFolder(files.folder())
                        : LoadTokenizerFromGguf(*files.text_gguf());
@@ -103,6 +99,7 @@ Status Engine::CheckOptions() {
                            std::to_string(most));
   }
   context_ = options_.context > 0 ? options_.context : std::min(most, kDefaultContext);
+  MCV_RETURN_IF_ERROR(CheckCacheType(config_.text, cache_type()));
   MCV_ASSIGN_OR_RETURN(kernels_, ChooseTarget(options_.target));
   return ChooseThreads();
 }
@@ -152,7 +149,7 @@ Result<PlannedRun> Engine::MakePlan() const {
   MemoryRequest& request = run.request;
   request.kernels = {kernels_, options_.numerics, threads(), settings_.largest_blocking()};
   request.context = context_;
-  request.cache_type = CacheType(options_.numerics);
+  request.cache_type = cache_type();
   request.batch_tokens = batch_tokens_;
   request.answer_tokens = DefaultSampling(config_.version, SamplingPreset::kGreedy).max_new_tokens;
   if (config_.has_vision) request.pictures = {LargestPictureShape(config_)};
@@ -189,9 +186,14 @@ Status Engine::Load() {
   return OkStatus();
 }
 
+DType Engine::cache_type() const {
+  if (options_.cache_type) return *options_.cache_type;
+  return options_.numerics == Numerics::kExact ? DType::kF32 : DType::kF16;
+}
+
 int64_t Engine::cache_bytes_per_position() const {
-  const auto row = RowBytes(CacheType(options_.numerics),
-                            uint64_t(config_.text.kv_heads) * uint64_t(config_.text.head_dim));
+  const auto row =
+      RowBytes(cache_type(), uint64_t(config_.text.kv_heads) * uint64_t(config_.text.head_dim));
   return 2 * int64_t{config_.text.layers} * static_cast<int64_t>(row.value_or(0));
 }
 
@@ -234,7 +236,7 @@ Result<std::unique_ptr<Session>> Engine::NewSession() const {
   };
   DecoderOptions options;
   options.capacity = context_;
-  options.cache_type = CacheType(options_.numerics);
+  options.cache_type = cache_type();
   options.batch_tokens = batch_tokens_;
   MCV_ASSIGN_OR_RETURN(parts.text,
                        Decoder::Create(config_.text, weights_.text(), options, resources->context));

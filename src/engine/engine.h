@@ -46,6 +46,9 @@ struct EngineOptions {
   std::string target;  // kernels by name; empty: the best that runs here
   Numerics numerics = Numerics::kFast;
   int64_t context = 0;  // positions; 0: what the model was made for, at most 8192
+  // How keys and values are kept: kF32, kF16, kBF16 or kQ8_0. Nothing: kF32 for exact numerics,
+  // else kF16.
+  std::optional<DType> cache_type;
   std::optional<PositionRule>
       positions;  // kGrid for 2.5: llama.cpp's rule instead of the published
   std::optional<BucketRule> buckets;
@@ -97,6 +100,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   // Where they come from, for people: "default", "asked for", "tuned (FILE)".
   const std::string& thread_source() const { return thread_source_; }
   int64_t context_length() const { return context_; }
+  DType cache_type() const;
   // Bytes of cache for one position.
   int64_t cache_bytes_per_position() const;
   double load_seconds() const { return load_seconds_; }

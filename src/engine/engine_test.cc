@@ -139,8 +139,8 @@ TEST(EngineTest, SampledAnswersRepeatWithTheirSeed) {
   EXPECT_NE(ask(1), ask(2));
 }
 
-TEST(EngineTest, BeamsRunOnARealModel) {
-  const auto session = OpenSession(Exact(kMiniCpm));
+void CheckBeamsRepeat(const EngineOptions& engine) {
+  const auto session = OpenSession(engine);
   ASSERT_NE(session, nullptr);
   AskOptions options;
   options.sampling = DefaultSampling(Version::kV2_0, SamplingPreset::kBeams).options;
@@ -149,6 +149,24 @@ TEST(EngineTest, BeamsRunOnARealModel) {
   ASSERT_TRUE(first.ok()) << first.status().ToString();
   session->Clear();
   EXPECT_EQ(session->Ask({"Hello", {}}, options)->ids, first->ids);
+}
+
+TEST(EngineTest, BeamsRunOnARealModel) { CheckBeamsRepeat(Exact(kMiniCpm)); }
+
+TEST(EngineTest, BeamsRunOnAQuantisedCache) {
+  EngineOptions options = Exact(kMiniCpm);
+  options.cache_type = DType::kQ8_0;
+  CheckBeamsRepeat(options);
+}
+
+TEST(EngineTest, CacheTypeIsWhatWasAskedFor) {
+  EngineOptions options = Exact(kLlama);
+  const int64_t exact = (*Engine::Open(options))->cache_bytes_per_position();
+  options.cache_type = DType::kQ8_0;
+  EXPECT_EQ((*Engine::Open(options))->cache_bytes_per_position(), exact * 34 / 128);
+  options.cache_type.reset();
+  options.numerics = Numerics::kFast;
+  EXPECT_EQ((*Engine::Open(options))->cache_type(), DType::kF16);
 }
 
 TEST(EngineTest, TwoSessionsOfOneEngine) {
@@ -197,6 +215,7 @@ TEST(EngineTest, RefusesWhatCannotWork) {
   EXPECT_THAT(refusal([](auto& o) { o.context = -1; }), HasSubstr("context"));
   EXPECT_THAT(refusal([](auto& o) { o.threads = -3; }), HasSubstr("threads"));
   EXPECT_THAT(refusal([](auto& o) { o.target = "abacus"; }), HasSubstr("abacus"));
+  EXPECT_THAT(refusal([](auto& o) { o.cache_type = DType::kQ4_0; }), HasSubstr("Q8_0"));
   EXPECT_THAT(refusal([](auto& o) { o.max_slices = 0; }), HasSubstr("slices"));
   EXPECT_THAT(refusal([](auto& o) { o.positions = PositionRule::kInterpolated; }),
               HasSubstr("interpolated"));

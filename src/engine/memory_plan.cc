@@ -108,8 +108,10 @@ class Planner {
   void AddCache() {
     const TextConfig& text = model_.config.text;
     const auto bytes = [&](int64_t positions) {
+      // The cache asks for small pages, whatever the machine gives to others.
+      constexpr int64_t kSmallPage = 4096;
       return KvCache::ResidentBytes(text, request_.cache_type, request_.context, positions,
-                                    request_.page_bytes);
+                                    std::min<int64_t>(request_.page_bytes, kSmallPage));
     };
     plan_.cache_reserved = bytes(request_.context);
     const int64_t last = bytes(Positions(kLast));

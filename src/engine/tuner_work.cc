@@ -96,10 +96,7 @@ class TextWork final : public StageWork {
         rows_(RandomRows(tokens, config().width)) {
     act_.Shape(config(), tokens);
     // What has been read so far is there, as far as its memory goes.
-    for (int layer = 0; layer < layers; ++layer) {
-      std::memset(cache_.KeyRow(layer, 0), 0, static_cast<size_t>(past * cache_.row_bytes()));
-      std::memset(cache_.ValueRow(layer, 0), 0, static_cast<size_t>(past * cache_.row_bytes()));
-    }
+    for (int layer = 0; layer < layers; ++layer) ClearPast(layer, past);
   }
 
   Stage stage() const override { return stage_; }
@@ -127,6 +124,16 @@ class TextWork final : public StageWork {
 
  private:
   const TextConfig& config() const { return setting_.engine.config().text; }
+
+  void ClearPast(int layer, int64_t past) {
+    for (const KvPart part : {KvPart::kKeys, KvPart::kValues}) {
+      const MutableKvView first = cache_.At(layer, part, 0);
+      for (int head = 0; head < cache_.heads(); ++head) {
+        std::memset(first.data + head * first.head_bytes, 0,
+                    static_cast<size_t>(past * first.row_bytes));
+      }
+    }
+  }
 
   double RunBatch(int64_t count) {
     act_.Shape(config(), count);
@@ -182,7 +189,7 @@ Result<std::unique_ptr<StageWork>> StageWork::Create(Stage stage, WorkSetting& s
   const int layers = decode ? DecodeLayers(engine.weights().text()) : 1;
   TextConfig config = engine.config().text;
   config.layers = layers;
-  const DType type = setting.context.numerics == Numerics::kExact ? DType::kF32 : DType::kF16;
+  const DType type = setting.engine.cache_type();
   MCV_ASSIGN_OR_RETURN(KvCache cache, KvCache::Create(config, type, past + tokens));
   return std::unique_ptr<StageWork>(
       new TextWork(setting, stage, std::move(cache), layers, tokens, past));

@@ -20,20 +20,35 @@ struct KvData {
   KvView view;
 };
 
-KvData MakeKv(const Case& c, uint64_t seed) {
+// Positions behind each other as activations have them, or heads as the cache has them; with gaps.
+enum class Layout { kPositions, kHeads };
+
+KvData MakeKv(const Case& c, uint64_t seed, Layout layout) {
+  const auto n = static_cast<size_t>(c.head_dim);
   const int64_t cols = int64_t{c.kv_heads} * c.head_dim;
-  const auto row_bytes = static_cast<int64_t>(*RowBytes(c.type, static_cast<uint64_t>(cols))) + 6;
+  const auto bytes = static_cast<int64_t>(*RowBytes(c.type, n));
   KvData kv;
+  kv.view.type = c.type;
+  if (layout == Layout::kPositions) {
+    kv.view.head_bytes = bytes;
+    kv.view.row_bytes = c.kv_heads * bytes + 6;
+    kv.bytes.resize(static_cast<size_t>(c.keys * kv.view.row_bytes));
+  } else {
+    kv.view.row_bytes = bytes;
+    kv.view.head_bytes = c.keys * bytes + 6;
+    kv.bytes.resize(static_cast<size_t>(c.kv_heads * kv.view.head_bytes));
+  }
+  kv.view.data = kv.bytes.data();
   const std::vector<float> source = RandomFloats(c.keys * cols, seed);
-  kv.bytes.resize(static_cast<size_t>(c.keys * row_bytes));
   kv.values.resize(source.size());
   for (int64_t s = 0; s < c.keys; ++s) {
-    const auto n = static_cast<size_t>(cols);
-    std::byte* row = kv.bytes.data() + s * row_bytes;
-    QuantizeRow(c.type, {source.data() + s * cols, n}, row);
-    DequantizeRow(c.type, row, {kv.values.data() + s * cols, n});
+    for (int64_t h = 0; h < c.kv_heads; ++h) {
+      const int64_t at = s * cols + h * c.head_dim;
+      std::byte* row = kv.bytes.data() + h * kv.view.head_bytes + s * kv.view.row_bytes;
+      QuantizeRow(c.type, {source.data() + at, n}, row);
+      DequantizeRow(c.type, row, {kv.values.data() + at, n});
+    }
   }
-  kv.view = {c.type, kv.bytes.data(), row_bytes};
   return kv;
 }
 
@@ -73,7 +88,8 @@ void Check(const Case& c, Context& ctx) {
   const int64_t cols = int64_t{c.heads} * c.head_dim;
   const int64_t q_stride = cols + 7;
   const std::vector<float> q = RandomFloats(c.tokens * q_stride, 3);
-  const KvData keys = MakeKv(c, 4), values = MakeKv(c, 5);
+  const Layout layout = c.keys % 2 == 0 ? Layout::kPositions : Layout::kHeads;
+  const KvData keys = MakeKv(c, 4, layout), values = MakeKv(c, 5, layout);
   const float scale = 1.0f / std::sqrt(static_cast<float>(c.head_dim));
   GuardedMatrix out(c.tokens, cols, cols + 2);
   Attention({.q = {q.data(), c.tokens, cols, q_stride},
@@ -88,8 +104,10 @@ void Check(const Case& c, Context& ctx) {
              .out = out.view()},
             ctx);
   out.ExpectOnlyMatrixWritten();
-  // bf16 moves each of q, k, p and v by 2^-9 at most; scores are of size 1, outputs at most 4.
-  const double tolerance = ctx.numerics == Numerics::kExact ? 5e-6 : 4e-2;
+  // bf16 moves each of q, k, p and v by 2^-9 at most; scores are of size 1, outputs at most 4. A
+  // few tokens are always computed in fp32.
+  const bool exact = ctx.numerics == Numerics::kExact || c.tokens <= 4;
+  const double tolerance = exact ? 5e-6 : 4e-2;
   for (int64_t t = 0; t<c.tokens; t += c.tokens> 40 ? 7 : 1) {
     for (int h = 0; h < c.heads; ++h) {
       const int64_t column = int64_t{h} * c.head_dim;
@@ -112,7 +130,8 @@ TEST_P(AttentionTest, SweepsShapes) {
       {30, 30, 4, 1, 64, 0, DType::kF16},       {17, 600, 4, 4, 72, -1, DType::kF32},
       {65, 1100, 2, 1, 128, 1035, DType::kF16}, {300, 300, 7, 1, 32, 0, DType::kBF16},
       {270, 520, 3, 3, 5, -1, DType::kF32},     {33, 513, 1, 1, 80, 480, DType::kF16},
-      {3, 5, 2, 2, 8, 0, DType::kF32},
+      {3, 5, 2, 2, 8, 0, DType::kF32},          {33, 513, 4, 2, 96, 480, DType::kQ8_0},
+      {270, 520, 4, 1, 64, 250, DType::kQ8_0},  {17, 65, 2, 2, 32, -1, DType::kQ8_0},
   };
   ThreadPool pool(2);
   for (Numerics numerics : {Numerics::kExact, Numerics::kFast}) {
@@ -124,45 +143,82 @@ TEST_P(AttentionTest, SweepsShapes) {
   }
 }
 
+// Few tokens: every type, around the ends of blocks (32 keys) and of runs (256) of keys, with
+// groups and head sizes that leave remainders.
+TEST_P(AttentionTest, SweepsFewTokens) {
+  constexpr int64_t kKeys[] = {1, 31, 33, 255, 256, 257, 700};
+  constexpr int kGroups[] = {4, 1, 3, 8};
+  constexpr int kHeadDims[] = {128, 32, 64, 72, 96};
+  ThreadPool pool(2);
+  Context ctx = MakeContext(pool, GetParam(), Numerics::kFast);
+  size_t turn = 0;
+  for (DType type : {DType::kF32, DType::kF16, DType::kBF16, DType::kQ8_0}) {
+    const auto check = [&](int64_t tokens, int64_t keys, int group, int head_dim) {
+      if (head_dim % static_cast<int>(Traits(type).block_elements) != 0) return;
+      tokens = std::min(tokens, keys);
+      Check({tokens, keys, 2 * group, 2, head_dim, keys - tokens, type}, ctx);
+    };
+    for (int64_t keys : kKeys) {
+      for (int64_t tokens : {1, 2, 3, 4}) {
+        check(tokens, keys, kGroups[turn % std::size(kGroups)], turn % 2 == 0 ? 128 : 64);
+        ++turn;
+      }
+    }
+    for (int group : kGroups) {
+      for (int head_dim : kHeadDims)
+        check(1, 37 + 7 * static_cast<int64_t>(turn++ % 5), group, head_dim);
+    }
+    if (HasFatalFailure()) return;
+  }
+}
+
 TEST_P(AttentionTest, ResultDoesNotDependOnThreads) {
-  const Case c = {90, 90, 4, 2, 64, 0, DType::kF16};
-  const int64_t cols = 256;
-  const std::vector<float> q = RandomFloats(c.tokens * cols, 3);
-  const KvData keys = MakeKv(c, 4), values = MakeKv(c, 5);
-  for (Numerics numerics : {Numerics::kExact, Numerics::kFast}) {
-    std::vector<float> first;
-    for (int threads : {1, 2, 3}) {
-      ThreadPool pool(threads);
-      Context ctx = MakeContext(pool, GetParam(), numerics);
-      std::vector<float> out(q.size());
-      Attention({.q = {q.data(), c.tokens, cols},
-                 .keys = keys.view,
-                 .values = values.view,
-                 .num_keys = c.keys,
-                 .heads = c.heads,
-                 .kv_heads = c.kv_heads,
-                 .head_dim = c.head_dim,
-                 .scale = 0.125f,
-                 .causal_offset = c.causal_offset,
-                 .out = {out.data(), c.tokens, cols}},
-                ctx);
-      if (threads == 1) first = out;
-      ASSERT_EQ(std::memcmp(first.data(), out.data(), out.size() * 4), 0) << threads;
+  for (const Case& c : {Case{90, 90, 4, 2, 64, 0, DType::kF16},
+                        {1, 1, 4, 2, 64, 0, DType::kF16},
+                        {1, 700, 8, 2, 64, 699, DType::kF16},
+                        {1, 700, 8, 2, 64, 699, DType::kQ8_0},
+                        {3, 600, 4, 1, 64, 597, DType::kBF16},
+                        {2, 300, 3, 1, 72, 298, DType::kF32}}) {
+    const int64_t cols = int64_t{c.heads} * c.head_dim;
+    const std::vector<float> q = RandomFloats(c.tokens * cols, 3);
+    const KvData keys = MakeKv(c, 4, Layout::kHeads), values = MakeKv(c, 5, Layout::kHeads);
+    for (Numerics numerics : {Numerics::kExact, Numerics::kFast}) {
+      std::vector<float> first;
+      for (int threads : {1, 2, 3}) {
+        ThreadPool pool(threads);
+        Context ctx = MakeContext(pool, GetParam(), numerics);
+        std::vector<float> out(q.size());
+        Attention({.q = {q.data(), c.tokens, cols},
+                   .keys = keys.view,
+                   .values = values.view,
+                   .num_keys = c.keys,
+                   .heads = c.heads,
+                   .kv_heads = c.kv_heads,
+                   .head_dim = c.head_dim,
+                   .scale = 0.125f,
+                   .causal_offset = c.causal_offset,
+                   .out = {out.data(), c.tokens, cols}},
+                  ctx);
+        if (threads == 1) first = out;
+        ASSERT_EQ(std::memcmp(first.data(), out.data(), out.size() * 4), 0)
+            << threads << " threads, " << c.tokens << " tokens, " << c.keys << " keys";
+      }
     }
   }
 }
 
-// Large scores of both signs: nothing overflows, and a key that wins takes all.
+// Large scores of both signs: nothing overflows, and a key that wins takes all, whichever run of
+// keys it lies in.
 TEST_P(AttentionTest, ExtremeScores) {
   ThreadPool pool(1);
   for (int64_t tokens : {1, 20}) {
     Context ctx = MakeContext(pool, GetParam(), Numerics::kExact);
-    const int64_t keys = 40, d = 64;
+    const int64_t keys = 640, d = 64;
     std::vector<float> q(static_cast<size_t>(tokens * d), 100.0f);
     std::vector<float> k(static_cast<size_t>(keys * d), -100.0f), v(k.size(), 1.0f);
     for (int64_t i = 0; i < d; ++i) {
-      k[static_cast<size_t>(29 * d + i)] = 100.0f;
-      v[static_cast<size_t>(29 * d + i)] = 3.0f;
+      k[static_cast<size_t>(429 * d + i)] = 100.0f;
+      v[static_cast<size_t>(429 * d + i)] = 3.0f;
     }
     std::vector<float> out(q.size());
     const auto as_kv = [&](const std::vector<float>& m) {

@@ -133,17 +133,30 @@ enum class RopeStyle { kHalves, kAdjacent };
 void Rope(MatView x, int heads, int head_dim, const RopeTable& table, RopeStyle style,
           Context& ctx);
 
-// Keys or values of one layer: row s at data + s * row_bytes, kv_heads * head_dim elements of
-// `type` (kF32, kF16 or kBF16).
-struct KvView {
+// What keys and values may be stored as: kF32, kF16, kBF16, or kQ8_0 where the size of a head is a
+// multiple of its blocks of 32.
+constexpr bool IsKvType(DType type) {
+  return type == DType::kF32 || type == DType::kF16 || type == DType::kBF16 || type == DType::kQ8_0;
+}
+
+// Keys or values of one layer: head h of position s is head_dim elements at
+// data + h * head_bytes + s * row_bytes. Does not own.
+template <typename Byte>
+struct KvViewT {
   DType type = DType::kF32;
-  const std::byte* data = nullptr;
+  Byte* data = nullptr;
   int64_t row_bytes = 0;
+  int64_t head_bytes = 0;
 };
+using KvView = KvViewT<const std::byte>;
+using MutableKvView = KvViewT<std::byte>;
+
+// Every row of x as one position of float keys or values.
+KvView AsKv(ConstMatView x, int head_dim);
 
 struct AttentionArgs {
   ConstMatView q;        // [T, heads * head_dim]
-  KvView keys, values;   // [S, kv_heads * head_dim]
+  KvView keys, values;   // S positions of kv_heads heads
   int64_t num_keys = 0;  // S
   int heads = 0;
   int kv_heads = 0;
@@ -171,8 +184,9 @@ int64_t SwiGluScratch(int64_t tokens, const WeightView& gate, const WeightView& 
                       const ScratchSetting& setting);
 int64_t AttentionScratch(const AttentionArgs& args, const ScratchSetting& setting);
 
-// Stores fp32 rows as `type` (kF32, kF16, kBF16), for the KV cache.
-void StoreRows(ConstMatView x, DType type, std::byte* out, int64_t row_bytes, Context& ctx);
+// Stores row t of x [T, heads * head_dim] as position t of `out`: rounded to the nearest, Q8_0 as
+// formats/quant does.
+void StoreKv(ConstMatView x, int head_dim, const MutableKvView& out, Context& ctx);
 // y[i] = scale * row ids[i] of the table, dequantised. ids are inside the table.
 void EmbedRows(const WeightView& table, std::span<const int32_t> ids, float scale, MatView y,
                Context& ctx);

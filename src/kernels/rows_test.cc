@@ -85,7 +85,7 @@ TEST_P(RowsTest, StoresAndLoadsBitExactly) {
     for (DType type : {DType::kF32, DType::kF16, DType::kBF16}) {
       const auto bytes = static_cast<size_t>(*RowBytes(type, static_cast<uint64_t>(n)));
       std::vector<std::byte> out(2 * bytes + 1, std::byte{0xee});
-      StoreRows({x.data(), 1, n}, type, out.data() + 1, static_cast<int64_t>(bytes), ctx_);
+      StoreKv({x.data(), 1, n}, static_cast<int>(n), {type, out.data() + 1}, ctx_);
       EXPECT_EQ(out[bytes + 1], std::byte{0xee});
       std::vector<float> back(static_cast<size_t>(n));
       ctx_.table->load_row(type, out.data() + 1, n, back.data());
@@ -98,6 +98,34 @@ TEST_P(RowsTest, StoresAndLoadsBitExactly) {
       }
     }
   }
+}
+
+// Blocks of ordinary values, of zeros, of values whose scale no half can hold, and quotients that
+// lie on a half: the scale of 127 is 1.
+TEST_P(RowsTest, StoresQ8AsTheReferenceDoes) {
+  const int64_t heads = 3, head_dim = 96, tokens = 5, cols = heads * head_dim;
+  std::vector<float> x = RandomFloats(tokens * cols, 6, 3.0);
+  std::fill(x.begin(), x.begin() + 32, 0.0f);
+  for (size_t i = 32; i < 64; ++i) x[i] *= 1e-30f;
+  for (size_t i = 64; i < 96; ++i) x[i] = (static_cast<float>(i) - 80.0f) * 1e-40f;
+  for (size_t i = 96; i < 128; ++i) x[i] *= 1e30f;
+  for (size_t i = 128; i < 160; ++i) x[i] = static_cast<float>(i) - 144.5f;
+  x[140] = -127.0f;
+  for (size_t i = 160; i < 192; ++i) x[i] = 0.5f + 1e-7f * (static_cast<float>(i) - 176.0f);
+  x[170] = 127.0f;
+  const auto bytes = static_cast<int64_t>(*RowBytes(DType::kQ8_0, static_cast<uint64_t>(head_dim)));
+  const int64_t head_bytes = tokens * bytes + 3;
+  std::vector<std::byte> out(static_cast<size_t>(heads * head_bytes), std::byte{0xee});
+  StoreKv({x.data(), tokens, cols}, static_cast<int>(head_dim),
+          {DType::kQ8_0, out.data(), bytes, head_bytes}, ctx_);
+  std::vector<std::byte> want(out.size(), std::byte{0xee});
+  for (int64_t t = 0; t < tokens; ++t) {
+    for (int64_t h = 0; h < heads; ++h) {
+      QuantizeRow(DType::kQ8_0, {x.data() + t * cols + h * head_dim, static_cast<size_t>(head_dim)},
+                  want.data() + h * head_bytes + t * bytes);
+    }
+  }
+  EXPECT_EQ(out, want);
 }
 
 TEST_P(RowsTest, EmbedIsExactDequantisation) {

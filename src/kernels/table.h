@@ -53,10 +53,10 @@ struct PanelKernel {
   // count <= panel_rows rows, the first k elements from `rows` on.
   void (*pack_rows)(DType type, const std::byte* rows, int64_t row_bytes, int64_t count, int64_t k,
                     std::byte* panel);
-  // The transpose: panel row c is column c of k rows (float types only). Null in kernels that
-  // attention does not use.
-  void (*pack_columns)(DType type, const std::byte* rows, int64_t row_bytes, int64_t count,
-                       int64_t k, std::byte* panel);
+  // The transpose: panel row c is column first + c of k rows (float types and Q8_0; first is a
+  // multiple of panel_rows). Null in kernels that attention does not use.
+  void (*pack_columns)(DType type, const std::byte* rows, int64_t row_bytes, int64_t first,
+                       int64_t count, int64_t k, std::byte* panel);
   // 1 <= tokens <= strip_tokens.
   void (*pack_tokens)(const float* x, int64_t stride, int64_t tokens, int64_t k, std::byte* strip);
   struct TileArgs {
@@ -82,16 +82,19 @@ struct EpilogueBlock {
   int64_t y_stride;
 };
 
-// A few query heads that share one key/value head, one token: rows x head_dim, contiguous.
+// A few query heads that share one key/value head, one token, over a run of keys. What it gives is
+// a part of the softmax, to be joined with those of the other runs of keys:
+//   max = the largest raw score, sum = sum of e^(scale (s - max)), out = sum of e^(..) v.
 struct AttendArgs {
-  const float* q;
+  const float* q;  // rows x head_dim, contiguous
   int64_t rows;
   int64_t head_dim;
-  KvView keys, values;  // already at this head
+  KvView keys, values;  // already at this head and at the first key
   int64_t num_keys;     // > 0, all of them seen
   float scale;
-  float* scores;  // scratch [rows, num_keys]
-  float* out;     // rows x head_dim, contiguous
+  float* max;  // [rows]
+  float* sum;  // [rows]
+  float* out;  // rows x head_dim, contiguous
 };
 
 struct KernelTable {
@@ -110,6 +113,7 @@ struct KernelTable {
   void (*scale)(float* x, float scale, int64_t n);
   // One row dequantised, exactly as formats/quant says; any type.
   void (*load_row)(DType type, const std::byte* row, int64_t n, float* out);
+  // kF32, kF16, kBF16 or, where n is a multiple of 32, kQ8_0 to the last bit as formats/quant.
   void (*store_row)(const float* x, int64_t n, DType type, std::byte* out);
 
   // One step of a running softmax over raw scores s[0..n): replaces them by

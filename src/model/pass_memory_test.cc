@@ -85,14 +85,14 @@ TEST(CacheMemory, GrowsBlockByBlockInWholePages) {
   TextConfig config;
   config.layers = 3;
   config.kv_heads = 2;
-  config.head_dim = 64;  // 256 bytes a row as F16
+  config.head_dim = 64;  // 128 bytes a row of one head as F16
   const auto resident = [&](int64_t positions, int64_t page) {
     return KvCache::ResidentBytes(config, DType::kF16, 1000, positions, page);
   };
   EXPECT_EQ(resident(0, 4096), 0);
-  EXPECT_EQ(resident(1, 4096), 6 * 2 * 4096);  // a block may begin in the middle of a page
-  EXPECT_EQ(resident(1000, 4096), 6 * 256'000);
-  EXPECT_EQ(resident(1, 2 << 20), 6 * 256'000);
+  EXPECT_EQ(resident(1, 4096), 12 * 2 * 4096);  // a block may begin in the middle of a page
+  EXPECT_EQ(resident(1000, 4096), 12 * 128'000);
+  EXPECT_EQ(resident(1, 2 << 20), 12 * 128'000);
 }
 
 }  // namespace

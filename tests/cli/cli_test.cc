@@ -56,6 +56,24 @@ TEST_F(CliTest, TheSameQuestionGetsTheSameAnswer) {
   EXPECT_EQ(first["ids"], second["ids"]);
 }
 
+TEST_F(CliTest, CacheTypes) {
+  int64_t f16_bytes = 0;
+  for (const auto& [option, name] :
+       {std::pair{"f16", "F16"}, {"f32", "F32"}, {"bf16", "BF16"}, {"q8_0", "Q8_0"}}) {
+    const Finished run =
+        RunProgram("ask 'Hello' --json -n 2 " + Model() + " --cache-type " + option);
+    ASSERT_EQ(run.exit_code, 0) << run.output;
+    const auto stats = nlohmann::json::parse(run.output)["stats"];
+    EXPECT_EQ(stats["cache_type"], name);
+    const int64_t bytes = stats["cache_bytes_per_position"];
+    if (f16_bytes == 0) f16_bytes = bytes;
+    EXPECT_EQ(bytes < f16_bytes, std::string(option) == "q8_0");
+  }
+  EXPECT_EQ(RunProgram("ask 'Hello' --cache-type q4_0 " + Model()).exit_code, 2);
+  EXPECT_THAT(RunProgram("ask 'Hello' -n 2 --stats --cache-type q8_0 " + Model()).output,
+              HasSubstr("Q8_0, "));
+}
+
 TEST_F(CliTest, TextOnlyAndQuestionFromAPipe) {
   EXPECT_EQ(RunProgram("ask 'Hello' -n 2 " + Model()).exit_code, 0);
   EXPECT_EQ(RunProgram("ask - -n 2 " + Model(), "Hello").exit_code, 0);

@@ -78,7 +78,7 @@ Status ReadPrompt(const Engine& engine, const SlicePlan& plan, const std::string
   const std::vector<int32_t> forced = engine.tokenizer().EncodeText(kForcedAnswer);
   const int64_t prompt_rows = static_cast<int64_t>(prompt.ids.size());
   options.capacity = prompt_rows + static_cast<int64_t>(forced.size());
-  options.cache_type = engine.options().numerics == Numerics::kExact ? DType::kF32 : DType::kF16;
+  options.cache_type = engine.cache_type();
   MCV_ASSIGN_OR_RETURN(const std::unique_ptr<Decoder> decoder,
                        Decoder::Create(config.text, engine.weights().text(), options, context));
   out->logits.resize(static_cast<size_t>(options.capacity * config.text.vocab));

@@ -37,8 +37,7 @@ class TextBench {
     auto bench = std::unique_ptr<TextBench>(new TextBench(std::move(engine), cancel));
     DecoderOptions options;
     options.capacity = capacity;
-    const bool exact = bench->engine_->options().numerics == Numerics::kExact;
-    options.cache_type = exact ? DType::kF32 : DType::kF16;
+    options.cache_type = bench->engine_->cache_type();
     MCV_ASSIGN_OR_RETURN(bench->decoder_, Decoder::Create(bench->engine_->config().text,
                                                           bench->engine_->weights().text(), options,
                                                           bench->context_));

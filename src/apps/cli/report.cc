@@ -79,6 +79,10 @@ std::string StatsText(const Engine& engine, const Session& session,
                              Number(stats.DecodeTokensPerSecond(), "tokens/s"));
   text += Line("context", std::to_string(session.context_used()) + " of " +
                               std::to_string(session.context_length()) + " positions");
+  const int64_t cache_bytes = engine.cache_bytes_per_position();
+  text += Line("cache", std::string(Traits(engine.cache_type()).name) + ", " +
+                            std::to_string(cache_bytes) + " bytes a position, " +
+                            FormatBytes(session.context_used() * cache_bytes) + " used");
   text += Line("peak memory", FormatBytes(PeakResidentBytes()));
   return text;
 }
@@ -122,6 +126,8 @@ nlohmann::json AnswerJson(const Engine& engine, const Session& session,
                    {"decode_tokens_per_second", stats.DecodeTokensPerSecond()},
                    {"context_used", session.context_used()},
                    {"context_length", session.context_length()},
+                   {"cache_type", Traits(engine.cache_type()).name},
+                   {"cache_bytes_per_position", engine.cache_bytes_per_position()},
                    {"peak_resident_bytes", PeakResidentBytes()}};
   return json;
 }

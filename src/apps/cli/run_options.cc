@@ -101,6 +101,17 @@ void AddMachineOptions(CLI::App& app, RunOptions* o) {
       ->check(CLI::IsMember({"exact", "fast"}))
       ->capture_default_str()
       ->group(group);
+  app.add_option("--cache-type", o->cache_type,
+                 "keys and values as f32, f16, bf16 or q8_0, which takes half of f16 "
+                 "(default: f16, exact: f32)")
+      ->check(CLI::IsMember({"f32", "f16", "bf16", "q8_0"}))
+      ->group(group);
+}
+
+DType CacheType(const std::string& name) {
+  if (name == "f32") return DType::kF32;
+  if (name == "bf16") return DType::kBF16;
+  return name == "q8_0" ? DType::kQ8_0 : DType::kF16;
 }
 
 void AddCacheOptions(CLI::App& app, RunOptions* o) {
@@ -173,6 +184,7 @@ void AddRunOptions(CLI::App& app, RunOptions* options) {
 Result<EngineOptions> ToEngineOptions(const RunOptions& options) {
   EngineOptions engine = options.engine;
   engine.numerics = options.numerics == "exact" ? Numerics::kExact : Numerics::kFast;
+  if (!options.cache_type.empty()) engine.cache_type = CacheType(options.cache_type);
   if (options.positions == "strip") engine.positions = PositionRule::kStrip;
   if (options.positions == "grid") engine.positions = PositionRule::kGrid;
   if (options.max_slices > 0) engine.max_slices = options.max_slices;

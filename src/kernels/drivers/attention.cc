@@ -5,8 +5,9 @@
 // Work is shared out as (key/value head, block of queries). Within one item a block of keys and
 // values is packed into panels once and serves every query of the block and every query head of the
 // group. A strip of queries has its scores (strip x block of keys, some 20 KB) computed, turned
-// into probabilities and multiplied with the values while they are in the first-level cache. One or
-// two tokens take the table's `attend` instead, which streams keys and values once, unpacked.
+// into probabilities and multiplied with the values while they are in the first-level cache. A few
+// tokens take the table's `attend` instead, which streams keys and values once, unpacked; there the
+// work is shared out as (run of keys, key/value head).
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -20,48 +21,107 @@ namespace {
 constexpr int64_t kMaxKeyBlock = 512;
 // Query rows (tokens x heads of the group) that share one packing of keys and values.
 constexpr int64_t kQueryRows = 512;
-constexpr int64_t kFewTokens = 2;
+constexpr int64_t kFewTokens = 4;
+// Keys that one item of few tokens takes: enough that joining the parts costs nothing, few enough
+// that all threads have work at a thousand keys and one head.
+constexpr int64_t kKeyRun = 256;
 
 int64_t SeenKeys(const AttentionArgs& args, int64_t t) {
   if (args.causal_offset < 0) return args.num_keys;
   return std::min(args.num_keys, t + args.causal_offset + 1);
 }
 
-KvView AtHead(const KvView& view, int64_t head, int64_t head_dim) {
-  const int64_t element = view.type == DType::kF32 ? 4 : 2;
-  return {view.type, view.data + head * head_dim * element, view.row_bytes};
+KvView From(const KvView& view, int64_t head, int64_t key) {
+  KvView part = view;
+  part.data += head * view.head_bytes + key * view.row_bytes;
+  return part;
 }
 
-// One worker's scores of one token.
-int64_t FewScoreBytes(const AttentionArgs& args) {
-  return ScratchPlan::RoundUp(args.heads / args.kv_heads * args.num_keys *
-                              static_cast<int64_t>(sizeof(float)));
-}
+// A few tokens: every (run of keys, key/value head) is an item that leaves a part of the softmax
+// for each token; the parts are joined in the order of the keys. The runs depend on the number of
+// keys alone, and so does the result.
+class SplitAttention {
+ public:
+  SplitAttention(const AttentionArgs& args, Context& ctx)
+      : args_(args), ctx_(ctx), group_(args.heads / args.kv_heads) {
+    runs_ = CeilDiv(args.num_keys, kKeyRun);
+    part_floats_ = group_ * (args.head_dim + 2);
+    parts_ = reinterpret_cast<float*>(PlanParts(args).Acquire(ctx));
+  }
 
-void AttendFew(const AttentionArgs& args, Context& ctx) {
-  const int64_t group = args.heads / args.kv_heads;
-  ScratchPlan plan;
-  const int64_t score_bytes = FewScoreBytes(args);
-  const int64_t scores = plan.Reserve(score_bytes * ctx.pool->size());
-  std::byte* base = plan.Acquire(ctx);
-  const int64_t items = args.q.rows * args.kv_heads;
-  ctx.pool->For(items, 1, [&](int64_t begin, int64_t end, int worker) {
-    for (int64_t item = begin; item < end; ++item) {
-      const int64_t t = item / args.kv_heads;
-      const int64_t head = item % args.kv_heads;
-      const int64_t column = head * group * args.head_dim;
-      ctx.table->attend({.q = args.q.Row(t) + column,
-                         .rows = group,
-                         .head_dim = args.head_dim,
-                         .keys = AtHead(args.keys, head, args.head_dim),
-                         .values = AtHead(args.values, head, args.head_dim),
-                         .num_keys = SeenKeys(args, t),
-                         .scale = args.scale,
-                         .scores = reinterpret_cast<float*>(base + scores + worker * score_bytes),
-                         .out = args.out.Row(t) + column});
+  static ScratchPlan PlanParts(const AttentionArgs& args) {
+    const int64_t floats = args.heads / args.kv_heads * (args.head_dim + 2);
+    const int64_t parts = args.q.rows * args.kv_heads * CeilDiv(args.num_keys, kKeyRun);
+    ScratchPlan plan;
+    plan.Reserve(parts * floats * static_cast<int64_t>(sizeof(float)));
+    return plan;
+  }
+
+  void Run() {
+    ctx_.pool->For(runs_ * args_.kv_heads, 1, [&](int64_t begin, int64_t end, int) {
+      for (int64_t item = begin; item < end; ++item) {
+        AttendRun(item % runs_, item / runs_);
+      }
+    });
+    if (runs_ == 1) return;  // joined already
+    ctx_.pool->For(args_.q.rows * args_.kv_heads, 1, [&](int64_t begin, int64_t end, int) {
+      for (int64_t item = begin; item < end; ++item) {
+        Join(item / args_.kv_heads, item % args_.kv_heads);
+      }
+    });
+  }
+
+ private:
+  // Of one token, head and run: [group] maxima, [group] sums, [group, head_dim] outputs.
+  float* Part(int64_t t, int64_t head, int64_t run) const {
+    return parts_ + ((t * args_.kv_heads + head) * runs_ + run) * part_floats_;
+  }
+
+  void AttendRun(int64_t run, int64_t head) const {
+    const int64_t key = run * kKeyRun;
+    const KvView keys = From(args_.keys, head, key), values = From(args_.values, head, key);
+    for (int64_t t = 0; t < args_.q.rows; ++t) {
+      const int64_t seen = std::min(kKeyRun, SeenKeys(args_, t) - key);
+      if (seen <= 0) continue;
+      float* part = Part(t, head, run);
+      ctx_.table->attend({.q = args_.q.Row(t) + head * group_ * args_.head_dim,
+                          .rows = group_,
+                          .head_dim = args_.head_dim,
+                          .keys = keys,
+                          .values = values,
+                          .num_keys = seen,
+                          .scale = args_.scale,
+                          .max = part,
+                          .sum = part + group_,
+                          .out = part + 2 * group_});
+      if (runs_ == 1) Join(t, head);
     }
-  });
-}
+  }
+
+  // out = sum of e^(scale (max_i - max)) out_i / sum of e^(..) sum_i over the runs i.
+  void Join(int64_t t, int64_t head) const {
+    const int64_t runs = CeilDiv(SeenKeys(args_, t), kKeyRun);
+    for (int64_t g = 0; g < group_; ++g) {
+      float max = -INFINITY;
+      for (int64_t i = 0; i < runs; ++i) max = std::max(max, Part(t, head, i)[g]);
+      float* out = args_.out.Row(t) + (head * group_ + g) * args_.head_dim;
+      std::fill(out, out + args_.head_dim, 0.0f);
+      float total = 0;
+      for (int64_t i = 0; i < runs; ++i) {
+        const float* part = Part(t, head, i);
+        const float weight = std::exp(args_.scale * (part[g] - max));
+        total += weight * part[group_ + g];
+        ctx_.table->add_scaled(part + 2 * group_ + g * args_.head_dim, weight, args_.head_dim, out);
+      }
+      ctx_.table->scale(out, 1.0f / total, args_.head_dim);
+    }
+  }
+
+  const AttentionArgs& args_;
+  Context& ctx_;
+  int64_t group_, runs_, part_floats_;
+  float* parts_;
+};
 
 // One item's buffers and loops. Rows of a block are ordered head by head, so that a strip of tokens
 // has one stride.
@@ -97,8 +157,7 @@ class AttentionBlock {
   void Run(int64_t head, int64_t first, std::byte* base) const {
     const int64_t tokens = std::min(block_tokens_, args_.q.rows - first);
     const int64_t strips = CeilDiv(tokens, kernel_.strip_tokens);
-    const KvView keys = AtHead(args_.keys, head, args_.head_dim);
-    const KvView values = AtHead(args_.values, head, args_.head_dim);
+    const KvView keys = From(args_.keys, head, 0), values = From(args_.values, head, 0);
     Start(head, first, tokens, base);
     const int64_t seen = SeenKeys(args_, first + tokens - 1);
     for (int64_t key = 0; key < seen; key += key_block_) {
@@ -142,11 +201,10 @@ class AttentionBlock {
                         std::min(kernel_.panel_rows, count - row), args_.head_dim,
                         base + keys_ + p * key_bytes_);
     }
-    const int64_t element = values.type == DType::kF32 ? 4 : 2;
     const std::byte* first_value = values.data + key * values.row_bytes;
     for (int64_t p = 0; p < value_panels_; ++p) {
       const int64_t column = p * kernel_.panel_rows;
-      kernel_.pack_columns(values.type, first_value + column * element, values.row_bytes,
+      kernel_.pack_columns(values.type, first_value, values.row_bytes, column,
                            std::min(kernel_.panel_rows, args_.head_dim - column), count,
                            base + values_ + p * value_bytes_);
     }
@@ -212,7 +270,7 @@ class AttentionBlock {
   int64_t keys_, values_, queries_, scores_, weights_, sums_, stats_, bytes_;
 };
 
-// The kernel that works in blocks, or null where one or two tokens, or their shape, go without.
+// The kernel that works in blocks, or null where a few tokens, or their shape, go without.
 const PanelKernel* BlockKernel(const AttentionArgs& args, const KernelTable& table,
                                Numerics numerics) {
   const PanelKernel* kernel = table.attention(args.keys.type, numerics);
@@ -224,21 +282,27 @@ const PanelKernel* BlockKernel(const AttentionArgs& args, const KernelTable& tab
 
 int64_t AttentionScratch(const AttentionArgs& args, const ScratchSetting& setting) {
   const PanelKernel* kernel = BlockKernel(args, *setting.table, setting.numerics);
+  if (kernel == nullptr) return SplitAttention::PlanParts(args).bytes();
   ScratchPlan plan;
-  plan.Reserve(setting.threads * (kernel == nullptr
-                                      ? FewScoreBytes(args)
-                                      : AttentionBlock(args, *kernel, *setting.table).bytes()));
+  plan.Reserve(setting.threads * AttentionBlock(args, *kernel, *setting.table).bytes());
   return plan.bytes();
+}
+
+KvView AsKv(ConstMatView x, int head_dim) {
+  const int64_t element = sizeof(float);
+  return {DType::kF32, reinterpret_cast<const std::byte*>(x.data), x.stride * element,
+          head_dim * element};
 }
 
 void Attention(const AttentionArgs& args, Context& ctx) {
   MCV_CHECK(args.head_dim > 0 && args.kv_heads > 0 && args.heads % args.kv_heads == 0);
   MCV_CHECK(args.q.cols == int64_t{args.heads} * args.head_dim && args.out.cols == args.q.cols);
   MCV_CHECK(args.out.rows == args.q.rows && args.num_keys > 0 && args.scale > 0);
-  MCV_CHECK(args.keys.type == args.values.type);
+  MCV_CHECK(args.keys.type == args.values.type && IsKvType(args.keys.type));
+  MCV_CHECK(args.head_dim % Traits(args.keys.type).block_elements == 0);
   const PanelKernel* kernel = BlockKernel(args, *ctx.table, ctx.numerics);
   if (kernel == nullptr) {
-    AttendFew(args, ctx);
+    SplitAttention(args, ctx).Run();
     return;
   }
   const AttentionBlock block(args, *kernel, *ctx.table);

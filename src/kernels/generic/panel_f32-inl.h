@@ -46,23 +46,30 @@ void F32PackRows(DType type, const std::byte* rows, int64_t row_bytes, int64_t c
 }
 
 template <class Loader>
-void F32PackColumnsAs(const std::byte* rows, int64_t row_bytes, int64_t count, int64_t k,
-                      std::byte* panel) {
+void F32PackColumnsAs(const std::byte* rows, int64_t row_bytes, int64_t first, int64_t count,
+                      int64_t k, std::byte* panel) {
   auto* out = reinterpret_cast<float*>(panel);
   const int low = Take(count);
   const int high = count > kLanes ? Take(count - kLanes) : 0;
   for (int64_t i = 0; i < k; ++i, out += kPanelRows) {
     const std::byte* row = rows + i * row_bytes;
-    Store(out, Loader::At(row, low));
-    Store(out + kLanes, high > 0 ? Loader::At(row + kLanes * Loader::kBytes, high) : Zero());
+    Store(out, ElementsAt<Loader>(row, first, low));
+    Store(out + kLanes, high > 0 ? ElementsAt<Loader>(row, first + kLanes, high) : Zero());
   }
 }
 
-void F32PackColumns(DType type, const std::byte* rows, int64_t row_bytes, int64_t count, int64_t k,
-                    std::byte* panel) {
-  if (type == DType::kF32) return F32PackColumnsAs<F32Loader>(rows, row_bytes, count, k, panel);
-  if (type == DType::kF16) return F32PackColumnsAs<F16Loader>(rows, row_bytes, count, k, panel);
-  F32PackColumnsAs<Bf16Loader>(rows, row_bytes, count, k, panel);
+void F32PackColumns(DType type, const std::byte* rows, int64_t row_bytes, int64_t first,
+                    int64_t count, int64_t k, std::byte* panel) {
+  switch (type) {
+    case DType::kF32:
+      return F32PackColumnsAs<F32Loader>(rows, row_bytes, first, count, k, panel);
+    case DType::kF16:
+      return F32PackColumnsAs<F16Loader>(rows, row_bytes, first, count, k, panel);
+    case DType::kBF16:
+      return F32PackColumnsAs<Bf16Loader>(rows, row_bytes, first, count, k, panel);
+    default:
+      return F32PackColumnsAs<Q8Loader>(rows, row_bytes, first, count, k, panel);
+  }
 }
 
 void F32PackTokens(const float* x, int64_t stride, int64_t tokens, int64_t k, std::byte* strip) {

@@ -1,5 +1,5 @@
-// Row operations over Vec: norms, rope, epilogues, conversions, softmax, and attention for one
-// token. Include inside a region, after vec.h and math-inl.h.
+// Row operations over Vec: norms, rope, epilogues, conversions, softmax. Include inside a region,
+// after vec.h and math-inl.h.
 #pragma once
 
 namespace mcv::MCV_TARGET_NS {
@@ -115,20 +115,48 @@ void ScaleRow(float* x, float scale, int64_t n) {
   }
 }
 
+// How stored elements become floats. At: from an address, float types only. In: `count` elements
+// from the i-th on of the group of kGroup that begins at `group`; all of them lie inside it.
+constexpr int64_t kGroup = 32;
 struct F32Loader {
   static constexpr int64_t kBytes = 4;
+  static constexpr int64_t kGroupBytes = kGroup * kBytes;
   static MCV_INLINE Vec At(const std::byte* p, int count) {
     return LoadN(reinterpret_cast<const float*>(p), count);
+  }
+  static MCV_INLINE Vec In(const std::byte* group, int64_t i, int count) {
+    return At(group + i * kBytes, count);
   }
 };
 struct F16Loader {
   static constexpr int64_t kBytes = 2;
+  static constexpr int64_t kGroupBytes = kGroup * kBytes;
   static MCV_INLINE Vec At(const std::byte* p, int count) { return LoadF16(p, count); }
+  static MCV_INLINE Vec In(const std::byte* group, int64_t i, int count) {
+    return At(group + i * kBytes, count);
+  }
 };
 struct Bf16Loader {
   static constexpr int64_t kBytes = 2;
+  static constexpr int64_t kGroupBytes = kGroup * kBytes;
   static MCV_INLINE Vec At(const std::byte* p, int count) { return LoadBf16(p, count); }
+  static MCV_INLINE Vec In(const std::byte* group, int64_t i, int count) {
+    return At(group + i * kBytes, count);
+  }
 };
+// A half as scale, then 32 int8. Groups are whole, so a vector of one is, too.
+struct Q8Loader {
+  static constexpr int64_t kGroupBytes = 34;
+  static MCV_INLINE Vec In(const std::byte* group, int64_t i, int /*count*/) {
+    return Mul(LoadInt8(group + 2 + i), SetF16(group));
+  }
+};
+
+// `count` elements of a row from the i-th on; i is a multiple of kLanes.
+template <class Loader>
+MCV_INLINE Vec ElementsAt(const std::byte* row, int64_t i, int count) {
+  return Loader::In(row + i / kGroup * Loader::kGroupBytes, i % kGroup, count);
+}
 
 template <class Loader>
 void LoadFloatRow(const std::byte* row, int64_t n, float* out) {
@@ -152,7 +180,34 @@ void LoadRow(DType type, const std::byte* row, int64_t n, float* out) {
   }
 }
 
+// The nearest whole number, halves away from zero, as the reference quantisers round.
+MCV_INLINE Vec RoundHalvesAway(Vec x) {
+  const Vec size = Abs(x);
+  const Vec even = Round(size);
+  // size - even is exact, and 1/2 only where a half went down.
+  const Vec missing = WhereNegative(Sub(Sub(size, even), Set(0.5f)), Zero(), Set(1.0f));
+  const Vec away = Add(even, missing);
+  return WhereNegative(x, Sub(Zero(), away), away);
+}
+
+// To the last bit what formats/quant makes; n is a multiple of 32.
+void StoreQ8Row(const float* x, int64_t n, std::byte* out) {
+  for (int64_t i = 0; i < n; i += kGroup, out += Q8Loader::kGroupBytes) {
+    Vec high = Zero();
+    for (int64_t j = 0; j < kGroup; j += kLanes) high = Max(Abs(Load(x + i + j)), high);
+    const float scale = MaxLane(high) / 127.0f;
+    StoreF16(out, Set(scale), 1);
+    // Below 2^-127 the inverse is infinite, and the scale is stored as zero anyway.
+    const float inverse = scale > 0x1p-127f ? 1.0f / scale : 0.0f;
+    auto* quants = reinterpret_cast<int8_t*>(out + 2);
+    for (int64_t j = 0; j < kGroup; j += kLanes) {
+      StoreInt8(quants + j, RoundHalvesAway(Mul(Load(x + i + j), Set(inverse))));
+    }
+  }
+}
+
 void StoreRow(const float* x, int64_t n, DType type, std::byte* out) {
+  if (type == DType::kQ8_0) return StoreQ8Row(x, n, out);
   for (int64_t i = 0; i < n; i += kLanes) {
     const int count = Take(n - i);
     const Vec v = LoadN(x + i, count);
@@ -187,101 +242,6 @@ float SoftmaxStep(float* s, int64_t n, float scale, float* max, float* sum) {
   *sum = *sum * rescale + SumLanes(total);
   *max = new_max;
   return rescale;
-}
-
-// A head's part of one cache row is a few lines, the next row is a page or half a page away: no
-// hardware prefetcher follows that. (Past the last row this touches nothing: a prefetch cannot
-// fault.)
-constexpr int64_t kRowsAhead = 12;
-MCV_INLINE void PrefetchRow(const std::byte* p, int64_t bytes) {
-  for (int64_t i = 0; i < bytes; i += 64) __builtin_prefetch(p + i);
-}
-
-// Attention of kRows query heads of one token over one key/value head: keys and values are read
-// once, as they lie.
-template <class Loader, int kRows>
-void AttendHeads(const AttendArgs& args, int64_t first) {
-  const int64_t d = args.head_dim;
-  const float* q = args.q + first * d;
-  float* scores = args.scores + first * args.num_keys;
-  for (int64_t s = 0; s < args.num_keys; ++s) {
-    const std::byte* key = args.keys.data + s * args.keys.row_bytes;
-    PrefetchRow(key + kRowsAhead * args.keys.row_bytes, d * Loader::kBytes);
-    Vec dot[kRows];
-    MCV_UNROLL
-    for (int r = 0; r < kRows; ++r) dot[r] = Zero();
-    for (int64_t i = 0; i < d; i += kLanes) {
-      const int count = Take(d - i);
-      const Vec k = Loader::At(key + i * Loader::kBytes, count);
-      MCV_UNROLL
-      for (int r = 0; r < kRows; ++r) dot[r] = Fma(LoadN(q + r * d + i, count), k, dot[r]);
-    }
-    if constexpr (kRows == 4) {
-      float sums[4];
-      SumLanes4(dot, sums);
-      for (int r = 0; r < kRows; ++r) scores[r * args.num_keys + s] = sums[r];
-    } else {
-      for (int r = 0; r < kRows; ++r) scores[r * args.num_keys + s] = SumLanes(dot[r]);
-    }
-  }
-  float inverse[kRows];
-  for (int r = 0; r < kRows; ++r) {
-    float max = -__builtin_inff();
-    float sum = 0;
-    SoftmaxStep(scores + r * args.num_keys, args.num_keys, args.scale, &max, &sum);
-    inverse[r] = 1.0f / sum;
-  }
-  constexpr int kWide = kLanes == 16 ? 4 : 2;  // vectors of a value row taken together
-  for (int64_t i = 0; i < d; i += kWide * kLanes) {
-    Vec sums[kRows][kWide];
-    int count[kWide];
-    MCV_UNROLL
-    for (int w = 0; w < kWide; ++w) {
-      const int64_t left = d - i - w * kLanes;
-      count[w] = left > 0 ? Take(left) : 0;
-      MCV_UNROLL
-      for (int r = 0; r < kRows; ++r) sums[r][w] = Zero();
-    }
-    for (int64_t s = 0; s < args.num_keys; ++s) {
-      const std::byte* value = args.values.data + s * args.values.row_bytes + i * Loader::kBytes;
-      PrefetchRow(value + kRowsAhead * args.values.row_bytes, kWide * kLanes * Loader::kBytes);
-      MCV_UNROLL
-      for (int w = 0; w < kWide; ++w) {
-        if (count[w] == 0) continue;
-        const Vec v = Loader::At(value + w * kLanes * Loader::kBytes, count[w]);
-        MCV_UNROLL
-        for (int r = 0; r < kRows; ++r) {
-          sums[r][w] = Fma(Set(scores[r * args.num_keys + s]), v, sums[r][w]);
-        }
-      }
-    }
-    for (int r = 0; r < kRows; ++r) {
-      for (int w = 0; w < kWide; ++w) {
-        if (count[w] == 0) continue;
-        StoreN(args.out + (first + r) * d + i + w * kLanes, Mul(sums[r][w], Set(inverse[r])),
-               count[w]);
-      }
-    }
-  }
-}
-
-template <class Loader>
-void AttendWith(const AttendArgs& args) {
-  int64_t r = 0;
-  for (; r + 4 <= args.rows; r += 4) AttendHeads<Loader, 4>(args, r);
-  for (; r + 2 <= args.rows; r += 2) AttendHeads<Loader, 2>(args, r);
-  for (; r < args.rows; ++r) AttendHeads<Loader, 1>(args, r);
-}
-
-void Attend(const AttendArgs& args) {
-  switch (args.keys.type) {
-    case DType::kF32:
-      return AttendWith<F32Loader>(args);
-    case DType::kF16:
-      return AttendWith<F16Loader>(args);
-    default:
-      return AttendWith<Bf16Loader>(args);
-  }
 }
 
 }  // namespace

@@ -96,6 +96,7 @@ void StoreRow(const float* x, int64_t n, DType type, std::byte* out) {
     std::memcpy(out, x, static_cast<size_t>(n) * sizeof(float));
     return;
   }
+  if (type == DType::kQ8_0) return QuantizeRow(type, {x, static_cast<size_t>(n)}, out);
   for (int64_t i = 0; i < n; ++i) {
     const uint16_t bits = type == DType::kF16 ? FloatToHalf(x[i]) : FloatToBf16(x[i]);
     std::memcpy(out + 2 * i, &bits, sizeof bits);
@@ -115,32 +116,40 @@ float SoftmaxStep(float* s, int64_t n, float scale, float* max, float* sum) {
   return rescale;
 }
 
-void AttendPlain(const AttendArgs& args) {
-  std::vector<float> row(static_cast<size_t>(args.head_dim));
+// Raw scores of every row and key, [rows, num_keys].
+std::vector<float> Scores(const AttendArgs& args) {
+  std::vector<float> scores(static_cast<size_t>(args.rows * args.num_keys));
+  std::vector<float> key(static_cast<size_t>(args.head_dim));
   for (int64_t s = 0; s < args.num_keys; ++s) {
-    LoadRow(args.keys.type, args.keys.data + s * args.keys.row_bytes, args.head_dim, row.data());
+    LoadRow(args.keys.type, args.keys.data + s * args.keys.row_bytes, args.head_dim, key.data());
     for (int64_t r = 0; r < args.rows; ++r) {
       double dot = 0;
       for (int64_t i = 0; i < args.head_dim; ++i) {
-        dot += static_cast<double>(args.q[r * args.head_dim + i]) * row[static_cast<size_t>(i)];
+        dot += static_cast<double>(args.q[r * args.head_dim + i]) * key[static_cast<size_t>(i)];
       }
-      args.scores[r * args.num_keys + s] = static_cast<float>(dot);
+      scores[static_cast<size_t>(r * args.num_keys + s)] = static_cast<float>(dot);
     }
   }
-  std::vector<double> mixed(static_cast<size_t>(args.head_dim));
+  return scores;
+}
+
+void AttendPlain(const AttendArgs& args) {
+  std::vector<float> weights = Scores(args);
+  std::vector<float> value(static_cast<size_t>(args.head_dim));
+  std::vector<double> mixed(value.size());
   for (int64_t r = 0; r < args.rows; ++r) {
-    float* p = args.scores + r * args.num_keys;
-    float max = -INFINITY;
-    float sum = 0;
-    SoftmaxStep(p, args.num_keys, args.scale, &max, &sum);
+    float* p = weights.data() + r * args.num_keys;
+    args.max[r] = -INFINITY;
+    args.sum[r] = 0;
+    SoftmaxStep(p, args.num_keys, args.scale, args.max + r, args.sum + r);
     std::fill(mixed.begin(), mixed.end(), 0.0);
     for (int64_t s = 0; s < args.num_keys; ++s) {
       LoadRow(args.values.type, args.values.data + s * args.values.row_bytes, args.head_dim,
-              row.data());
-      for (size_t i = 0; i < mixed.size(); ++i) mixed[i] += static_cast<double>(p[s]) * row[i];
+              value.data());
+      for (size_t i = 0; i < mixed.size(); ++i) mixed[i] += static_cast<double>(p[s]) * value[i];
     }
     for (size_t i = 0; i < mixed.size(); ++i) {
-      args.out[r * args.head_dim + static_cast<int64_t>(i)] = static_cast<float>(mixed[i] / sum);
+      args.out[r * args.head_dim + static_cast<int64_t>(i)] = static_cast<float>(mixed[i]);
     }
   }
 }

@@ -17,6 +17,7 @@ MCV_REGION_BEGIN("avx2,fma,f16c,bmi,bmi2")
 #include "kernels/x86_avx2/vec.h"
 #include "kernels/generic/math-inl.h"
 #include "kernels/generic/rows-inl.h"
+#include "kernels/generic/attend-inl.h"
 #include "kernels/generic/float_dot-inl.h"
 // clang-format on
 

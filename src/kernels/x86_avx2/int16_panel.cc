@@ -91,25 +91,35 @@ void PackRows(DType type, const std::byte* rows, int64_t row_bytes, int64_t coun
   }
 }
 
-// Columns of a few rows as fp32, 8 at a time; absent ones are zero.
-MCV_INLINE Vec LoadColumns(DType type, const std::byte* row, int64_t column, int64_t count) {
-  const int n = column < count ? Take(count - column) : 0;
-  if (type == DType::kF32) return LoadN(reinterpret_cast<const float*>(row) + column, n);
-  const std::byte* at = row + 2 * column;
-  return type == DType::kF16 ? LoadF16(at, n) : LoadBf16(at, n);
+// The `count` <= 8 elements of a row from `column` on (a multiple of 8); none are zeros.
+MCV_INLINE Vec LoadColumns(DType type, const std::byte* row, int64_t column, int count) {
+  if (count <= 0) return Zero();
+  switch (type) {
+    case DType::kF32:
+      return LoadN(reinterpret_cast<const float*>(row) + column, count);
+    case DType::kF16:
+      return LoadF16(row + 2 * column, count);
+    case DType::kBF16:
+      return LoadBf16(row + 2 * column, count);
+    default: {  // Q8_0: whole blocks of 32
+      const std::byte* block = row + column / 32 * 34;
+      return Mul(LoadInt8(block + 2 + column % 32), SetF16(block));
+    }
+  }
 }
 
 // Pairs of rows are pairs of k already, so nothing is transposed.
-void PackColumns(DType type, const std::byte* rows, int64_t row_bytes, int64_t count, int64_t k,
-                 std::byte* panel) {
+void PackColumns(DType type, const std::byte* rows, int64_t row_bytes, int64_t first, int64_t count,
+                 int64_t k, std::byte* panel) {
   alignas(32) float values[kBlock][kPanelRows];
   auto* out = reinterpret_cast<PanelBlock*>(panel);
   for (int64_t i = 0; i < k; i += kBlock, rows += kBlock * row_bytes, ++out) {
     const int64_t n = k - i < kBlock ? k - i : kBlock;
     for (int64_t column = 0; column < kPanelRows; column += kLanes) {
+      const int lanes = column < count ? Take(count - column) : 0;
       Vec largest = Zero();
       for (int64_t r = 0; r < n; ++r) {
-        const Vec v = LoadColumns(type, rows + r * row_bytes, column, count);
+        const Vec v = LoadColumns(type, rows + r * row_bytes, first + column, lanes);
         Store(values[r] + column, v);
         largest = Max(largest, Abs(v));
       }

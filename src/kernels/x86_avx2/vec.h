@@ -73,12 +73,29 @@ MCV_INLINE void SumLanes4(const Vec (&v)[4], float* sums) {
   _mm_storeu_ps(sums, _mm_add_ps(_mm256_castps256_ps128(all), _mm256_extractf128_ps(all, 1)));
 }
 
+// The same value, in a register from here on: not loaded again at every use.
+MCV_INLINE Vec InRegister(Vec v) {
+  asm("" : "+x"(v));
+  return v;
+}
+
 // Whole numbers of the int8 range as 8 bytes.
 MCV_INLINE void StoreInt8(int8_t* p, Vec v) {
   const __m256i words = _mm256_cvtps_epi32(v);
   const __m128i half =
       _mm_packs_epi32(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
   _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm_packs_epi16(half, half));
+}
+
+// 8 bytes of the int8 range, and one half in every lane.
+MCV_INLINE Vec LoadInt8(const std::byte* p) {
+  const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p));
+  return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes));
+}
+MCV_INLINE Vec SetF16(const std::byte* p) {
+  int16_t bits;
+  std::memcpy(&bits, p, sizeof bits);
+  return _mm256_cvtph_ps(_mm_set1_epi16(bits));
 }
 
 // 16-bit floats; all lanes, or the first `count` and zeros.

@@ -37,6 +37,10 @@ template <DType kType>
 MCV_INLINE Vec LoadAs(const std::byte* row, int64_t i, int count) {
   if constexpr (kType == DType::kF16) return LoadF16(row + 2 * i, count);
   if constexpr (kType == DType::kBF16) return LoadBf16(row + 2 * i, count);
+  if constexpr (kType == DType::kQ8_0) {  // whole vectors only: rows are whole blocks
+    const std::byte* block = row + i / 32 * 34;
+    return Mul(LoadInt8(block + 2 + i % 32), SetF16(block));
+  }
   return LoadN(reinterpret_cast<const float*>(row) + i, count);
 }
 
@@ -81,8 +85,8 @@ void PackRows(DType type, const std::byte* rows, int64_t row_bytes, int64_t coun
 
 // Two rows of values become one row of words: column c in lane c, the earlier k in the low half.
 template <DType kType>
-void PackColumnsAs(const std::byte* rows, int64_t row_bytes, int64_t count, int64_t k,
-                   std::byte* panel) {
+void PackColumnsAs(const std::byte* rows, int64_t row_bytes, int64_t first, int64_t count,
+                   int64_t k, std::byte* panel) {
   alignas(64) int16_t order[2 * kLanes];
   for (int16_t i = 0; i < 2 * kLanes; ++i) order[i] = static_cast<int16_t>(i / 2 + i % 2 * kLanes);
   const __m512i interleave = _mm512_load_si512(order);
@@ -92,18 +96,25 @@ void PackColumnsAs(const std::byte* rows, int64_t row_bytes, int64_t count, int6
     const std::byte* odd = even + row_bytes;
     for (int64_t c = 0; c < kPanelRows; c += kLanes) {
       const int lanes = TakeOrNone(count - c);
-      const Vec low = lanes > 0 ? LoadAs<kType>(even, c, lanes) : Zero();
-      const Vec high = lanes > 0 && i + 1 < k ? LoadAs<kType>(odd, c, lanes) : Zero();
+      const Vec low = lanes > 0 ? LoadAs<kType>(even, first + c, lanes) : Zero();
+      const Vec high = lanes > 0 && i + 1 < k ? LoadAs<kType>(odd, first + c, lanes) : Zero();
       _mm512_storeu_si512(out + c, _mm512_permutexvar_epi16(interleave, ToBf16(low, high)));
     }
   }
 }
 
-void PackColumns(DType type, const std::byte* rows, int64_t row_bytes, int64_t count, int64_t k,
-                 std::byte* panel) {
-  if (type == DType::kF32) return PackColumnsAs<DType::kF32>(rows, row_bytes, count, k, panel);
-  if (type == DType::kF16) return PackColumnsAs<DType::kF16>(rows, row_bytes, count, k, panel);
-  PackColumnsAs<DType::kBF16>(rows, row_bytes, count, k, panel);
+void PackColumns(DType type, const std::byte* rows, int64_t row_bytes, int64_t first, int64_t count,
+                 int64_t k, std::byte* panel) {
+  switch (type) {
+    case DType::kF32:
+      return PackColumnsAs<DType::kF32>(rows, row_bytes, first, count, k, panel);
+    case DType::kF16:
+      return PackColumnsAs<DType::kF16>(rows, row_bytes, first, count, k, panel);
+    case DType::kBF16:
+      return PackColumnsAs<DType::kBF16>(rows, row_bytes, first, count, k, panel);
+    default:
+      return PackColumnsAs<DType::kQ8_0>(rows, row_bytes, first, count, k, panel);
+  }
 }
 
 void PackTokens(const float* x, int64_t stride, int64_t tokens, int64_t k, std::byte* strip) {

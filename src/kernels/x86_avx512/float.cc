@@ -22,6 +22,7 @@ MCV_REGION_BEGIN("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx2,fma,f16c,bm
 #include "kernels/x86_avx512/vec.h"
 #include "kernels/generic/math-inl.h"
 #include "kernels/generic/rows-inl.h"
+#include "kernels/generic/attend-inl.h"
 #include "kernels/generic/float_dot-inl.h"
 // clang-format on
 

@@ -38,6 +38,10 @@ const PanelKernel* Bf16Panel(DType type, Numerics numerics) {
   return MultipliesAsInt8(type) ? &x86_avx512::Int8Panel() : &x86_avx512::Bf16Panel();
 }
 
+const PanelKernel* Bf16Attention(DType, Numerics numerics) {
+  return numerics == Numerics::kExact ? &x86_avx512::F32Panel() : &x86_avx512::Bf16Panel();
+}
+
 KernelTable MakeTable() {
   KernelTable t{};
   t.name = "avx512vnni";
@@ -62,7 +66,7 @@ const KernelTable& Avx512Bf16Table() {
     t.name = "avx512bf16";
     t.runs_here = RunsBf16;
     t.panel = Bf16Panel;
-    t.attention = Bf16Panel;
+    t.attention = Bf16Attention;
     return t;
   }();
   return table;

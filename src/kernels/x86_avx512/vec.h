@@ -61,9 +61,26 @@ MCV_INLINE void SumLanes4(const Vec (&v)[4], float* sums) {
   _mm_storeu_ps(sums, _mm_add_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1)));
 }
 
+// The same value, in a register from here on: not loaded again at every use.
+MCV_INLINE Vec InRegister(Vec v) {
+  asm("" : "+v"(v));
+  return v;
+}
+
 // Whole numbers of the int8 range as 16 bytes.
 MCV_INLINE void StoreInt8(int8_t* p, Vec v) {
   _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(v)));
+}
+
+// 16 bytes of the int8 range, and one half in every lane.
+MCV_INLINE Vec LoadInt8(const std::byte* p) {
+  const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+  return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes));
+}
+MCV_INLINE Vec SetF16(const std::byte* p) {
+  int16_t bits;
+  std::memcpy(&bits, p, sizeof bits);
+  return _mm512_cvtph_ps(_mm256_set1_epi16(bits));
 }
 
 // 16-bit floats; all lanes, or the first `count` and zeros.

@@ -38,9 +38,8 @@ AttentionArgs ArgsFor(const TextConfig& config, int layer, const KvCache& cache)
 // Rows are consecutive positions of one sequence.
 void StoreAndAttend(const TextConfig& config, int layer, const TextStep& step, TextActivations& act,
                     KvCache& cache, Context& ctx) {
-  const int64_t row_bytes = cache.row_bytes();
-  StoreRows(act.k, cache.type(), cache.KeyRow(layer, step.past), row_bytes, ctx);
-  StoreRows(act.v, cache.type(), cache.ValueRow(layer, step.past), row_bytes, ctx);
+  StoreKv(act.k, config.head_dim, cache.At(layer, KvPart::kKeys, step.past), ctx);
+  StoreKv(act.v, config.head_dim, cache.At(layer, KvPart::kValues, step.past), ctx);
   AttentionArgs args = ArgsFor(config, layer, cache);
   args.q = act.q;
   args.num_keys = step.past + act.q.rows;
@@ -56,10 +55,8 @@ void StoreAndAttendBeams(const TextConfig& config, int layer, const TextStep& st
   const int64_t position = step.past + beams.rows();
   for (int b = 0; b < beams.beams(); ++b) {
     beams.Load(b, layer, cache);
-    StoreRows(act.k.Rows(b, 1), cache.type(), cache.KeyRow(layer, position), cache.row_bytes(),
-              ctx);
-    StoreRows(act.v.Rows(b, 1), cache.type(), cache.ValueRow(layer, position), cache.row_bytes(),
-              ctx);
+    StoreKv(act.k.Rows(b, 1), config.head_dim, cache.At(layer, KvPart::kKeys, position), ctx);
+    StoreKv(act.v.Rows(b, 1), config.head_dim, cache.At(layer, KvPart::kValues, position), ctx);
     beams.KeepNewRow(b, layer, cache);
     AttentionArgs args = ArgsFor(config, layer, cache);
     args.q = act.q.Rows(b, 1);

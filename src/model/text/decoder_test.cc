@@ -90,6 +90,23 @@ TEST_P(DecoderTest, HalfPrecisionCacheIsClose) {
   EXPECT_LT(Distance(Read(*MakeDecoder(model_, {.cache = DType::kF16}), kIds), exact), 0.05);
 }
 
+// As much as 1/254 of a block's largest value each; whole prompts and single tokens.
+TEST_P(DecoderTest, QuantisedCacheIsClose) {
+  const std::vector<float> exact = Read(*MakeDecoder(model_, {}), kIds, LogitsWanted::kAll);
+  const int64_t vocab = model_.config().text.vocab;
+  double largest = 0;
+  for (const float logit : exact) largest = std::max(largest, std::fabs(double(logit)));
+  const auto whole = MakeDecoder(model_, {.cache = DType::kQ8_0});
+  const double distance = Distance(Read(*whole, kIds, LogitsWanted::kAll), exact);
+  EXPECT_GT(distance, 0.0);
+  EXPECT_LT(distance, 0.03 * largest);
+  const auto single = MakeDecoder(model_, {.batch = 1, .cache = DType::kQ8_0});
+  const std::vector<float> last = Read(*single, kIds);
+  EXPECT_LT(Distance(last, {exact.end() - vocab, exact.end()}), 0.03 * largest);
+  EXPECT_EQ(whole->cache().bytes_per_position(),
+            MakeDecoder(model_, {})->cache().bytes_per_position() * 34 / 128);
+}
+
 TEST_P(DecoderTest, ImageRowsTakeTheirPlaces) {
   const int64_t width = model_.config().text.width;
   const std::vector<float> rows = RandomFloats(size_t(3 * width), 5);
@@ -110,8 +127,9 @@ TEST_P(DecoderTest, ImageRowsTakeTheirPlaces) {
   EXPECT_GT(Distance(logits, Read(*MakeDecoder(model_, {}), kIds)), 1e-3);
 }
 
-TEST_P(DecoderTest, BeamsAreAsIfEachWereAlone) {
-  const auto decoder = MakeDecoder(model_, {});
+// `tolerance`: how far a prompt read as a whole may be from the same read in parts.
+void CheckBeams(TestModel& model_, DType cache, double tolerance) {
+  const auto decoder = MakeDecoder(model_, {.cache = cache});
   Read(*decoder, kIds);
   ASSERT_TRUE(decoder->BeginBeams(3, 4).ok());
   const int64_t vocab = decoder->vocab();
@@ -128,18 +146,22 @@ TEST_P(DecoderTest, BeamsAreAsIfEachWereAlone) {
   for (size_t b = 0; b < paths.size(); ++b) {
     std::vector<int32_t> alone = kIds;
     alone.insert(alone.end(), paths[b].begin(), paths[b].end());
-    const std::vector<float> expected = Read(*MakeDecoder(model_, {}), alone);
+    const std::vector<float> expected = Read(*MakeDecoder(model_, {.cache = cache}), alone);
     const std::vector<float> got(view.Row(int64_t(b)), view.Row(int64_t(b)) + vocab);
-    EXPECT_LT(Distance(got, expected), 3e-5) << "beam " << b;
+    EXPECT_LT(Distance(got, expected), tolerance) << "beam " << b;
   }
   decoder->EndBeams();
   EXPECT_EQ(decoder->length(), int64_t(kIds.size()));
   std::vector<int32_t> next = kIds;
   next.push_back(44);
-  EXPECT_LT(
-      Distance(Read(*decoder, std::vector<int32_t>{44}), Read(*MakeDecoder(model_, {}), next)),
-      2e-5);
+  EXPECT_LT(Distance(Read(*decoder, std::vector<int32_t>{44}),
+                     Read(*MakeDecoder(model_, {.cache = cache}), next)),
+            tolerance);
 }
+
+TEST_P(DecoderTest, BeamsAreAsIfEachWereAlone) { CheckBeams(model_, DType::kF32, 3e-5); }
+// A last bit of difference before rounding can become a whole step of it.
+TEST_P(DecoderTest, BeamsWithAQuantisedCache) { CheckBeams(model_, DType::kQ8_0, 5e-3); }
 
 TEST_P(DecoderTest, FullContextAndCancelChangeNothing) {
   const auto decoder = MakeDecoder(model_, {.batch = 4}, /*capacity=*/12);
@@ -175,6 +197,21 @@ TEST(KvCacheTest, RefusesWhatCannotBeHad) {
   const auto cache = KvCache::Create(config, DType::kF16, 2048);
   ASSERT_TRUE(cache.ok());
   EXPECT_EQ(cache->bytes_per_position(), 2 * 40 * 36 * 64 * 2);
+}
+
+TEST(KvCacheTest, QuantisedHeadsAreWholeBlocks) {
+  TextConfig config;
+  config.layers = config.kv_heads = 2;
+  config.head_dim = 80;
+  const Status status = KvCache::Create(config, DType::kQ8_0, 10).status();
+  EXPECT_EQ(status.code(), StatusCode::kInvalidArgument);
+  EXPECT_NE(status.message().find("80 elements, not a multiple of 32"), std::string::npos);
+  EXPECT_EQ(KvCache::Create(config, DType::kQ4_K, 10).status().code(),
+            StatusCode::kInvalidArgument);
+  config.head_dim = 96;
+  const auto cache = KvCache::Create(config, DType::kQ8_0, 10);
+  ASSERT_TRUE(cache.ok());
+  EXPECT_EQ(cache->bytes_per_position(), 2 * 2 * 2 * 3 * 34);
 }
 
 // Turned halves on HF rows equal turned pairs on the rows as GGUF permutes them (model-spec 3.5).

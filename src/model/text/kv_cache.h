@@ -3,21 +3,28 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <span>
 #include <vector>
 
 #include "base/status.h"
 #include "kernels/kernels.h"
+#include "model/text/untouched_memory.h"
 #include "spec/config.h"
 
 namespace mcv {
 
-// One conversation's cache. One thread. Layout per layer: keys [capacity, G*D], then values.
+enum class KvPart { kKeys = 0, kValues = 1 };
+
+// InvalidArgument if the model's heads cannot be stored as `type`: Q8_0 needs heads of whole
+// blocks.
+Status CheckCacheType(const TextConfig& config, DType type);
+
+// One conversation's cache. One thread. Layout per layer: keys [G, capacity, D], then values: a
+// head's keys lie behind each other, so that attention, which takes head by head, reads memory in
+// its order.
 class KvCache {
  public:
-  // type: kF32 (exact), kF16 or kBF16. ResourceExhausted with the bytes asked for when they cannot
-  // be had.
+  // type: as CheckCacheType. ResourceExhausted with the bytes asked for when they cannot be had.
   static Result<KvCache> Create(const TextConfig& config, DType type, int64_t capacity);
 
   // What `positions` stored ones hold of the memory of a cache with this capacity, when the system
@@ -27,31 +34,36 @@ class KvCache {
 
   DType type() const { return type_; }
   int layers() const { return layers_; }
+  int heads() const { return heads_; }
   int64_t capacity() const { return capacity_; }
   int64_t length() const { return length_; }
+  // Of one position of one head.
   int64_t row_bytes() const { return row_bytes_; }
   // Bytes of all layers for one position: what one more token costs.
-  int64_t bytes_per_position() const { return 2 * row_bytes_ * layers_; }
+  int64_t bytes_per_position() const { return 2 * row_bytes_ * heads_ * layers_; }
 
   // Forgets the positions from `length` on; they are overwritten by what comes next.
   void Truncate(int64_t length);
   // Positions [length, length + count) have been stored in every layer.
   void Advance(int64_t count);
 
-  std::byte* KeyRow(int layer, int64_t position);
-  std::byte* ValueRow(int layer, int64_t position);
-  KvView Keys(int layer) const;
-  KvView Values(int layer) const;
+  KvView Keys(int layer) const { return View(layer, KvPart::kKeys); }
+  KvView Values(int layer) const { return View(layer, KvPart::kValues); }
+  // Where positions from `position` on are stored.
+  MutableKvView At(int layer, KvPart part, int64_t position);
 
  private:
   KvCache() = default;
+  KvView View(int layer, KvPart part) const;
+  std::byte* PartData(int layer, KvPart part) const;
 
   DType type_ = DType::kF32;
   int layers_ = 0;
+  int heads_ = 0;
   int64_t capacity_ = 0;
   int64_t length_ = 0;
   int64_t row_bytes_ = 0;
-  std::unique_ptr<std::byte[]> data_;
+  UntouchedMemory data_;
 };
 
 // Beam search over one shared prefix: only what each beam added is kept apart, and is put behind
@@ -80,15 +92,16 @@ class BeamSuffixes {
   void Advance() { ++rows_; }
 
  private:
-  using Slot = std::unique_ptr<std::byte[]>;
+  using Slot = UntouchedMemory;
   BeamSuffixes() = default;
-  std::byte* Rows(int beam, int layer, int part) const;
+  std::byte* Rows(int beam, int layer, KvPart part, int head) const;
 
   int layers_ = 0;
+  int heads_ = 0;
   int64_t row_bytes_ = 0;
   int64_t max_rows_ = 0;
   int64_t rows_ = 0;
-  std::vector<Slot> slots_;   // one per beam: [layers, 2, max_rows, row_bytes]
+  std::vector<Slot> slots_;   // one per beam: [layers, 2, heads, max_rows, row_bytes]
   std::vector<Slot> spares_;  // as many again, for reordering
 };
 

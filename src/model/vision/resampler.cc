@@ -19,11 +19,6 @@ void MakeQueries(const ResamplerWeights& w, const ResamplerConfig& config, Visio
   MatMul(act.resampled, w.q.weight, {.bias = w.q.bias}, act.queries, ctx);  // [Q, E]
 }
 
-KvView AsKv(ConstMatView m) {
-  return {DType::kF32, reinterpret_cast<const std::byte*>(m.data),
-          m.stride * static_cast<int64_t>(sizeof(float))};
-}
-
 }  // namespace
 
 // N patches (without padding), C vision width, E LLM width, Q queries.
@@ -43,11 +38,11 @@ void Resample(const ResamplerWeights& w, const ResamplerConfig& config, int64_t 
 
   AttentionArgs args;
   args.q = act.queries;
-  args.keys = AsKv(keys);
-  args.values = AsKv(values);
   args.num_keys = num_patches;
   args.heads = args.kv_heads = config.heads;
   args.head_dim = config.width / config.heads;
+  args.keys = AsKv(keys, args.head_dim);
+  args.values = AsKv(values, args.head_dim);
   args.scale = 1.0f / std::sqrt(static_cast<float>(args.head_dim));
   args.out = act.resampled;
   Attention(args, ctx);  // [Q, E]

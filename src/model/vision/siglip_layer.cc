@@ -9,11 +9,6 @@ namespace mcv {
 
 namespace {
 
-KvView AsKv(ConstMatView m) {
-  return {DType::kF32, reinterpret_cast<const std::byte*>(m.data),
-          m.stride * static_cast<int64_t>(sizeof(float))};
-}
-
 // q, k, v from one reading of the normed patches.
 void ProjectQkv(const VisionLayerWeights& w, VisionActivations& act, Context& ctx) {
   const std::array<MatMulTask, 3> tasks = {
@@ -26,11 +21,11 @@ void ProjectQkv(const VisionLayerWeights& w, VisionActivations& act, Context& ct
 void Attend(const VisionConfig& config, VisionActivations& act, Context& ctx) {
   AttentionArgs args;
   args.q = act.q;
-  args.keys = AsKv(act.k);
-  args.values = AsKv(act.v);
   args.num_keys = act.k.rows;
   args.heads = args.kv_heads = config.heads;
   args.head_dim = config.head_dim();
+  args.keys = AsKv(act.k, args.head_dim);
+  args.values = AsKv(act.v, args.head_dim);
   args.scale = 1.0f / std::sqrt(static_cast<float>(args.head_dim));
   args.out = act.mixed;
   Attention(args, ctx);
