@@ -74,12 +74,14 @@ bool Covers(Shape shape, double x, double y, double radius) {
 void Paint(const Group& group, Image* image) {
   constexpr double kRadius = 0.46 * kCell;
   for (const int cell : group.cells) {
-    const double centre_x = kCell * (cell % 3 + 0.5);
-    const double centre_y = kCell * (cell / 3 + 0.5);
+    const int column = cell % 3;
+    const int row = cell / 3;
+    const double centre_x = kCell * (column + 0.5);
+    const double centre_y = kCell * (row + 0.5);
     for (int y = 0; y < kSide; ++y) {
       for (int x = 0; x < kSide; ++x) {
         if (!Covers(group.shape, x + 0.5 - centre_x, y + 0.5 - centre_y, kRadius)) continue;
-        uint8_t* pixel = &image->pixels[static_cast<size_t>(3 * (y * kSide + x))];
+        uint8_t* pixel = &image->pixels[size_t{3} * static_cast<size_t>(y * kSide + x)];
         for (size_t c = 0; c < 3; ++c) pixel[c] = group.colour.rgb[c];
       }
     }
