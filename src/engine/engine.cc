@@ -168,6 +168,20 @@ EncoderId Engine::encoder_id() const {
   return encoder_id_;
 }
 
+// The encoder's half first: it is used first. Files that do not fit into what is free are left to
+// the system, since reading ahead would push out what was read.
+void Engine::StartReadingAhead() const {
+  std::call_once(read_ahead_once_, [this] {
+    auto ranges = files_.MappedRanges(TensorFile::kVision);
+    const auto text = files_.MappedRanges(TensorFile::kText);
+    ranges.insert(ranges.end(), text.begin(), text.end());
+    uint64_t bytes = 0;
+    for (const auto& range : ranges) bytes += range.size();
+    if (bytes == 0 || bytes > ReadMachineMemory().Room().value_or(0)) return;
+    read_ahead_ = std::make_unique<ReadAhead>(std::move(ranges));
+  });
+}
+
 Result<std::unique_ptr<Session>> Engine::NewSession() const {
   auto resources = std::make_shared<SessionResources>(shared_from_this(), threads_, sessions_);
   if (guard_ != nullptr && sessions_->load() > 1) {
@@ -201,6 +215,7 @@ Result<std::unique_ptr<Session>> Engine::NewSession() const {
     parts.encoder_id = [this] { return encoder_id(); };
   }
   parts.owner = std::move(resources);
+  StartReadingAhead();
   return Session::Create(std::move(parts));
 }
 

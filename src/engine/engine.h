@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "base/read_ahead.h"
 #include "base/status.h"
 #include "engine/encoder_identity.h"
 #include "engine/memory_limit.h"
@@ -101,6 +102,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
   Status Load();
   // Computed when a picture is first looked for.
   EncoderId encoder_id() const;
+  // Reads the files into the system's cache beside everything else, when the first session begins.
+  void StartReadingAhead() const;
 
   EngineOptions options_;
   ModelFiles files_;
@@ -117,6 +120,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
   std::vector<std::string> notes_;
   double load_seconds_ = 0.0;
   mutable std::once_flag encoder_id_once_;
+  mutable std::once_flag read_ahead_once_;
+  mutable std::unique_ptr<ReadAhead> read_ahead_;
   mutable EncoderId encoder_id_ = {};
 };
 

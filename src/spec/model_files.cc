@@ -383,6 +383,14 @@ void ModelFiles::Drop(TensorFile half) const {
                [](const MappedFile& file, std::span<const std::byte> bytes) { file.Drop(bytes); });
 }
 
+std::vector<std::span<const std::byte>> ModelFiles::MappedRanges(TensorFile half) const {
+  std::vector<std::span<const std::byte>> ranges;
+  ForEachRange(half, [&ranges](const MappedFile&, std::span<const std::byte> bytes) {
+    ranges.push_back(bytes);
+  });
+  return ranges;
+}
+
 namespace {
 
 std::vector<float> Transposed(const std::vector<float>& stored, int64_t rows, int64_t cols) {

@@ -103,6 +103,8 @@ class ModelFiles {
   // Hints on the pages of one half of the model: read ahead, or give back to the system.
   void WillNeed(TensorFile half) const;
   void Drop(TensorFile half) const;
+  // Where one half lies in its mapped files, in their order; empty for a model in memory.
+  std::vector<std::span<const std::byte>> MappedRanges(TensorFile half) const;
 
  private:
   ModelFiles() = default;
