@@ -177,7 +177,9 @@ Status TuningFile::Write(const std::string& path) const {
 }
 
 std::string DefaultTuningPath() {
-  if (const std::string own = Variable("MCV_CACHE_DIR"); !own.empty()) return own + "/tuning.json";
+  if (const std::string own = Variable("MCV_CACHE_DIR"); !own.empty()) {
+    return own == "off" ? "" : own + "/tuning.json";
+  }
   if (const std::string xdg = Variable("XDG_CACHE_HOME"); !xdg.empty()) {
     return xdg + "/minicpmv/tuning.json";
   }

@@ -46,7 +46,7 @@ class TuningFile {
 };
 
 // $MCV_CACHE_DIR/tuning.json, else $XDG_CACHE_HOME/minicpmv/..., else ~/.cache/minicpmv/...; ""
-// where none of these is set.
+// where none of these is set, and where $MCV_CACHE_DIR is "off".
 std::string DefaultTuningPath();
 
 }  // namespace mcv
