@@ -21,14 +21,15 @@
 
 MCV_REGION_BEGIN("avx2,fma,f16c,bmi,bmi2")
 
+// clang-format off
 #include "kernels/x86_avx2/vec.h"
+#include "kernels/x86_avx2/panel-inl.h"
+// clang-format on
 
 namespace mcv::x86_avx2 {
 namespace {
 
 constexpr int64_t kBlock = 256;
-constexpr int64_t kPanelRows = 16;
-constexpr int64_t kStrip = 6;
 constexpr int64_t kWords = kBlock / 2;
 constexpr float kLargest = 2895.0f;
 static_assert(kBlock * 2895 * 2895 <= INT32_MAX);
@@ -154,40 +155,27 @@ void PackTokens(const float* x, int64_t stride, int64_t tokens, int64_t k, std::
   }
 }
 
-// One token's word against the two vectors of rows in ymm12 and ymm13.
-#define MCV_TOKEN(offset, sum0, sum1)      \
-  "vpbroadcastd " #offset                  \
-  "(%[tokens]), %%ymm14\n\t"               \
-  "vpmaddwd %%ymm14, %%ymm12, %%ymm15\n\t" \
-  "vpaddd %%ymm15, %[" #sum0 "], %[" #sum0 \
-  "]\n\t"                                  \
-  "vpmaddwd %%ymm14, %%ymm13, %%ymm14\n\t" \
-  "vpaddd %%ymm14, %[" #sum1 "], %[" #sum1 "]\n\t"
-
-// sums += panel x strip over `words` > 0 pairs of k. As text: GCC 12 reorders the same loop in
-// intrinsics until the twelve sums no longer fit the registers, and spills most of them.
+// sums += panel x strip over `words` > 0 pairs of k.
 MCV_INLINE void AddProducts(const uint32_t* weights, const uint32_t* tokens, int64_t words,
                             __m256i (&s)[kStrip][2]) {
   const uint32_t* end = weights + words * kPanelRows;
   // clang-format off
+#define MCV_PAIR(offset, sum0, sum1) MCV_TOKEN("vpmaddwd", "vpaddd", offset, sum0, sum1)
   asm("0:\n\t"
       "vmovdqa (%[weights]), %%ymm12\n\t"
       "vmovdqa 32(%[weights]), %%ymm13\n\t"
-      MCV_TOKEN(0, s00, s01) MCV_TOKEN(4, s10, s11) MCV_TOKEN(8, s20, s21)
-      MCV_TOKEN(12, s30, s31) MCV_TOKEN(16, s40, s41) MCV_TOKEN(20, s50, s51)
+      MCV_PAIR(0, s00, s01) MCV_PAIR(4, s10, s11) MCV_PAIR(8, s20, s21)
+      MCV_PAIR(12, s30, s31) MCV_PAIR(16, s40, s41) MCV_PAIR(20, s50, s51)
       "add $64, %[weights]\n\t"
       "add $24, %[tokens]\n\t"
       "cmp %[end], %[weights]\n\t"
       "jne 0b"
-      : [weights] "+r"(weights), [tokens] "+r"(tokens),
-        [s00] "+x"(s[0][0]), [s01] "+x"(s[0][1]), [s10] "+x"(s[1][0]), [s11] "+x"(s[1][1]),
-        [s20] "+x"(s[2][0]), [s21] "+x"(s[2][1]), [s30] "+x"(s[3][0]), [s31] "+x"(s[3][1]),
-        [s40] "+x"(s[4][0]), [s41] "+x"(s[4][1]), [s50] "+x"(s[5][0]), [s51] "+x"(s[5][1])
+      : [weights] "+r"(weights), [tokens] "+r"(tokens), MCV_SUMS("+x", s)
       : [end] "r"(end)
       : "memory", "cc", "xmm12", "xmm13", "xmm14", "xmm15");
+#undef MCV_PAIR
   // clang-format on
 }
-#undef MCV_TOKEN
 
 // Absent tokens and rows are zeros in the strip and the panel.
 void RunTile(const PanelKernel::TileArgs& args) {

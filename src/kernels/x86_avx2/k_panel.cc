@@ -23,6 +23,7 @@ MCV_REGION_BEGIN("avx2,fma,f16c,bmi,bmi2")
 
 // clang-format off
 #include "kernels/x86_avx2/vec.h"
+#include "kernels/x86_avx2/panel-inl.h"
 #include "kernels/generic/int8_token-inl.h"
 #include "kernels/x86_avx2/k_unpack-inl.h"
 // clang-format on
@@ -30,8 +31,6 @@ MCV_REGION_BEGIN("avx2,fma,f16c,bmi,bmi2")
 namespace mcv::x86_avx2 {
 namespace {
 
-constexpr int64_t kPanelRows = 16;
-constexpr int64_t kStrip = 6;
 constexpr int64_t kWords = kSuperBlock / 4;
 constexpr int64_t kBlocks = 16;  // of 16 elements, the smallest run that shares a scale
 constexpr int64_t kSumPairs = 8;
@@ -95,18 +94,10 @@ MCV_INLINE void TakeApart(const std::byte* block, int64_t r, RowBuffer* rows, Pa
   out->sum_d[r] = plan.minima ? u.dmin : u.d * plan.offset;
 }
 
-template <int64_t kCount>
-MCV_INLINE void Turn(const uint32_t (&rows)[kPanelRows][kCount],
-                     uint32_t (&out)[kCount][kPanelRows]) {
-  for (int64_t w = 0; w < kCount; w += kLanes) {
-    TransposeTile(&rows[0][w], kCount, &out[w][0], kPanelRows);
-    TransposeTile(&rows[kLanes][w], kCount, &out[w][kLanes], kPanelRows);
-  }
-}
-
 template <DType kType>
-void PackRowsOf(const std::byte* rows, int64_t row_bytes, int64_t count, int64_t k,
-                PanelBlock* out) {
+void PackRows(DType, const std::byte* rows, int64_t row_bytes, int64_t count, int64_t k,
+              std::byte* panel) {
+  auto* out = reinterpret_cast<PanelBlock*>(panel);
   RowBuffer buffer;
   if (count < kPanelRows) std::memset(&buffer, 0, sizeof buffer);
   for (int64_t i = 0; i < k; i += kSuperBlock, ++out, rows += KBlockBytes(kType)) {
@@ -121,12 +112,6 @@ void PackRowsOf(const std::byte* rows, int64_t row_bytes, int64_t count, int64_t
     Turn(buffer.scales, out->scales);
     Turn(buffer.sum_scales, out->sum_scales);
   }
-}
-
-template <DType kType>
-void PackRows(DType, const std::byte* rows, int64_t row_bytes, int64_t count, int64_t k,
-              std::byte* panel) {
-  PackRowsOf<kType>(rows, row_bytes, count, k, reinterpret_cast<PanelBlock*>(panel));
 }
 
 void PackTokens(const float* x, int64_t stride, int64_t tokens, int64_t k, std::byte* strip) {
@@ -155,28 +140,17 @@ void PackTokens(const float* x, int64_t stride, int64_t tokens, int64_t k, std::
   }
 }
 
-// One token's four int8 against the two vectors of rows in ymm12 and ymm13.
-#define MCV_FIRST(offset, sum0, sum1)     \
-  "vpbroadcastd " #offset                 \
-  "(%[tokens]), %%ymm14\n\t"              \
-  "vpmaddubsw %%ymm14, %%ymm12, %[" #sum0 \
-  "]\n\t"                                 \
-  "vpmaddubsw %%ymm14, %%ymm13, %[" #sum1 "]\n\t"
-#define MCV_NEXT(offset, sum0, sum1)         \
-  "vpbroadcastd " #offset                    \
-  "(%[tokens]), %%ymm14\n\t"                 \
-  "vpmaddubsw %%ymm14, %%ymm12, %%ymm15\n\t" \
-  "vpaddw %%ymm15, %[" #sum0 "], %[" #sum0   \
-  "]\n\t"                                    \
-  "vpmaddubsw %%ymm14, %%ymm13, %%ymm14\n\t" \
-  "vpaddw %%ymm14, %[" #sum1 "], %[" #sum1 "]\n\t"
-
-// s = the products of `steps` >= 2 groups of 4 k, added up in 16 bits. As text: in intrinsics GCC
-// 12 reorders the loop until the twelve sums no longer fit the registers.
+// s = the products of `steps` >= 2 groups of 4 k, added up in 16 bits. The first group needs no
+// addition.
 MCV_INLINE void Products(const uint32_t* weights, const uint32_t* tokens, int64_t steps,
                          __m256i (&s)[kStrip][2]) {
   const uint32_t* end = weights + steps * kPanelRows;
   // clang-format off
+#define MCV_FIRST(offset, sum0, sum1)                  \
+  "vpbroadcastd " #offset "(%[tokens]), %%ymm14\n\t"   \
+  "vpmaddubsw %%ymm14, %%ymm12, %[" #sum0 "]\n\t"      \
+  "vpmaddubsw %%ymm14, %%ymm13, %[" #sum1 "]\n\t"
+#define MCV_NEXT(offset, sum0, sum1) MCV_TOKEN("vpmaddubsw", "vpaddw", offset, sum0, sum1)
   asm("vmovdqa (%[weights]), %%ymm12\n\t"
       "vmovdqa 32(%[weights]), %%ymm13\n\t"
       MCV_FIRST(0, s00, s01) MCV_FIRST(4, s10, s11) MCV_FIRST(8, s20, s21)
@@ -191,16 +165,13 @@ MCV_INLINE void Products(const uint32_t* weights, const uint32_t* tokens, int64_
       "add $24, %[tokens]\n\t"
       "cmp %[end], %[weights]\n\t"
       "jne 0b"
-      : [weights] "+r"(weights), [tokens] "+r"(tokens),
-        [s00] "=&x"(s[0][0]), [s01] "=&x"(s[0][1]), [s10] "=&x"(s[1][0]), [s11] "=&x"(s[1][1]),
-        [s20] "=&x"(s[2][0]), [s21] "=&x"(s[2][1]), [s30] "=&x"(s[3][0]), [s31] "=&x"(s[3][1]),
-        [s40] "=&x"(s[4][0]), [s41] "=&x"(s[4][1]), [s50] "=&x"(s[5][0]), [s51] "=&x"(s[5][1])
+      : [weights] "+r"(weights), [tokens] "+r"(tokens), MCV_SUMS("=&x", s)
       : [end] "r"(end)
       : "memory", "cc", "xmm12", "xmm13", "xmm14", "xmm15");
-  // clang-format on
-}
 #undef MCV_FIRST
 #undef MCV_NEXT
+  // clang-format on
+}
 
 MCV_INLINE __m256i LoadWords(const uint32_t* p) {
   return _mm256_load_si256(reinterpret_cast<const __m256i*>(p));

@@ -17,10 +17,9 @@ const PanelKernel* KPanel(DType type);
 // null for other types.
 const DotKernel* KDot(DType type);
 const DotKernel* Block32Dot(DType type);
-// load_row for quantised types: K types and Q8_0 by vectors, to the last bit what formats/quant
-// says.
-// The same for every type.
+// The table's load_row: any type, to the last bit what formats/quant says.
 void LoadRowAsFloats(DType type, const std::byte* row, int64_t n, float* out);
+// Its part for quantised types: K types and Q8_0 by vectors.
 void LoadQuantisedRow(DType type, const std::byte* row, int64_t n, float* out);
 
 }  // namespace mcv::x86_avx2
