@@ -1,7 +1,6 @@
 #include "engine/tuning_file.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
@@ -91,11 +90,6 @@ Json ParseJson(std::string_view text) {
   return too_deep ? Json(Json::value_t::discarded) : json;
 }
 
-std::string Variable(const char* name) {
-  const char* value = std::getenv(name);
-  return value != nullptr ? value : "";
-}
-
 }  // namespace
 
 std::string MachineKey(const CpuTopology& topology, std::string_view target, Numerics numerics) {
@@ -174,17 +168,6 @@ Status TuningFile::Write(const std::string& path) const {
   if (!folder.empty()) std::filesystem::create_directories(folder, error);
   if (error) return IoError(folder.string() + ": cannot be made: " + error.message());
   return WriteFile(path, ToText());
-}
-
-std::string DefaultTuningPath() {
-  if (const std::string own = Variable("MCV_CACHE_DIR"); !own.empty()) {
-    return own == "off" ? "" : own + "/tuning.json";
-  }
-  if (const std::string xdg = Variable("XDG_CACHE_HOME"); !xdg.empty()) {
-    return xdg + "/minicpmv/tuning.json";
-  }
-  const std::string home = Variable("HOME");
-  return home.empty() ? "" : home + "/.cache/minicpmv/tuning.json";
 }
 
 }  // namespace mcv

@@ -45,8 +45,4 @@ class TuningFile {
   std::vector<TuningEntry> entries_;
 };
 
-// $MCV_CACHE_DIR/tuning.json, else $XDG_CACHE_HOME/minicpmv/..., else ~/.cache/minicpmv/...; ""
-// where none of these is set, and where $MCV_CACHE_DIR is "off".
-std::string DefaultTuningPath();
-
 }  // namespace mcv

@@ -22,6 +22,11 @@ std::string DefaultCacheFolder() {
   return home.starts_with('/') ? home + "/.cache/minicpmv" : "";
 }
 
+std::string DefaultTuningFile() {
+  const std::string folder = DefaultCacheFolder();
+  return folder.empty() ? "" : folder + "/tuning.json";
+}
+
 std::shared_ptr<PictureCache> MakePictureCache(const std::string& choice, int64_t max_disk_bytes) {
   PictureCacheOptions options;
   options.folder = choice.empty() ? DefaultCacheFolder() : choice;

@@ -13,6 +13,9 @@ namespace mcv::cli {
 // is "off" or nothing says where: then nothing is kept.
 std::string DefaultCacheFolder();
 
+// tuning.json in it; empty where there is none.
+std::string DefaultTuningFile();
+
 // `choice` is what the command line says: a folder, "off", or nothing for the default. Null for
 // none.
 std::shared_ptr<PictureCache> MakePictureCache(const std::string& choice, int64_t max_disk_bytes);

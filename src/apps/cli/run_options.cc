@@ -192,7 +192,7 @@ Result<EngineOptions> ToEngineOptions(const RunOptions& options) {
     MCV_ASSIGN_OR_RETURN(engine.memory_limit_bytes, ParseSize(options.memory_limit));
   }
   SetThreads(options, &engine);
-  engine.tuning = options.tuning.empty() ? DefaultTuningPath() : options.tuning;
+  engine.tuning = options.tuning.empty() ? DefaultTuningFile() : options.tuning;
   if (engine.tuning == "off") engine.tuning.clear();
   if (engine.model.empty() && !engine.mmproj.empty()) {
     return InvalidArgument("--mmproj was given without --model: which LLM does it belong to?");
