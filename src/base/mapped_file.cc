@@ -5,6 +5,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -82,8 +84,8 @@ MappedFile::~MappedFile() {
 
 namespace {
 
-// madvise wants whole pages: inner = pages fully inside the range, outer = pages it touches.
-void Advise(std::span<const std::byte> range, bool inner, int advice) {
+// Whole pages: inner = those fully inside the range, outer = those it touches.
+std::span<std::byte> PagesOf(std::span<const std::byte> range, bool inner) {
   const auto page = static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE));
   auto begin = reinterpret_cast<uintptr_t>(range.data());
   uintptr_t end = begin + range.size();
@@ -94,17 +96,40 @@ void Advise(std::span<const std::byte> range, bool inner, int advice) {
     begin = begin / page * page;
     end = (end + page - 1) / page * page;
   }
-  if (begin < end) ::madvise(reinterpret_cast<void*>(begin), end - begin, advice);
+  return {reinterpret_cast<std::byte*>(begin), begin < end ? end - begin : 0};
+}
+
+void Advise(std::span<std::byte> pages, int advice) {
+  if (!pages.empty()) ::madvise(pages.data(), pages.size(), advice);
 }
 
 }  // namespace
 
-void MappedFile::WillNeed(std::span<const std::byte> range) const {
-  Advise(range, /*inner=*/false, MADV_WILLNEED);
+void MappedFile::WillNeed(std::span<const std::byte> range) {
+  Advise(PagesOf(range, /*inner=*/false), MADV_WILLNEED);
 }
 
-void MappedFile::Drop(std::span<const std::byte> range) const {
-  Advise(range, /*inner=*/true, MADV_DONTNEED);
+void MappedFile::Drop(std::span<const std::byte> range) {
+  Advise(PagesOf(range, /*inner=*/true), MADV_DONTNEED);
+}
+
+// In pieces, so that a large file needs no large vector.
+Result<MappedFile::CachedPages> MappedFile::CountCached(std::span<const std::byte> range) {
+  CachedPages count;
+  if (range.empty()) return count;
+  const std::span<std::byte> pages = PagesOf(range, /*inner=*/false);
+  const auto page = static_cast<size_t>(::sysconf(_SC_PAGESIZE));
+  std::array<unsigned char, 4096> present;
+  for (size_t at = 0; at < pages.size(); at += present.size() * page) {
+    const size_t bytes = std::min(present.size() * page, pages.size() - at);
+    if (::mincore(pages.data() + at, bytes, present.data()) != 0) {
+      return IoError(std::strerror(errno));
+    }
+    const size_t n = bytes / page;
+    count.all += n;
+    for (size_t i = 0; i < n; ++i) count.cached += present[i] & 1u;
+  }
+  return count;
 }
 
 Result<std::string> ReadFile(const std::string& path, size_t max_bytes) {

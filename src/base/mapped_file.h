@@ -36,11 +36,18 @@ class MappedFile {
   const std::string& path() const { return path_; }
   const FileIdentity& identity() const { return identity_; }
 
-  // Hints for the kernel; they change residency, never contents.
+  // Hints for the kernel on parts of any mapping; they change residency, never contents.
   // Reads the range ahead (asynchronously).
-  void WillNeed(std::span<const std::byte> range) const;
+  static void WillNeed(std::span<const std::byte> range);
   // Gives the range's resident pages back; they come again from the file when touched.
-  void Drop(std::span<const std::byte> range) const;
+  static void Drop(std::span<const std::byte> range);
+  // How many of the pages that the range touches are in the file cache now. IoError if the system
+  // does not say.
+  struct CachedPages {
+    size_t all = 0;
+    size_t cached = 0;
+  };
+  static Result<CachedPages> CountCached(std::span<const std::byte> range);
 
  private:
   const std::byte* data_ = nullptr;

@@ -32,8 +32,4 @@ class ReadAhead {
   std::thread thread_;
 };
 
-// The share of a mapped range that is in the file cache now, 0 to 1; 1 for an empty range, and
-// where the system does not say.
-double ShareInFileCache(std::span<const std::byte> range);
-
 }  // namespace mcv

@@ -31,6 +31,12 @@ class ReadAheadTest : public ::testing::Test {
     ::close(fd);
   }
 
+  static double ShareInFileCache(std::span<const std::byte> range) {
+    const auto pages = MappedFile::CountCached(range);
+    EXPECT_TRUE(pages.ok());
+    return pages->all == 0 ? 1.0 : static_cast<double>(pages->cached) / pages->all;
+  }
+
   std::filesystem::path path_;
 };
 

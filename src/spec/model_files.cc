@@ -350,8 +350,7 @@ std::string ModelFiles::Describe() const {
   return vision_gguf_ ? text_gguf_->name() + " + " + vision_gguf_->name() : text_gguf_->name();
 }
 
-template <typename Action>
-void ModelFiles::ForEachRange(TensorFile half, Action action) const {
+std::vector<std::span<const std::byte>> ModelFiles::MappedRanges(TensorFile half) const {
   std::vector<TensorData> parts;
   for (const TensorSpec& spec : table_) {
     if (spec.file != half) continue;
@@ -361,6 +360,7 @@ void ModelFiles::ForEachRange(TensorFile half, Action action) const {
   std::sort(parts.begin(), parts.end(), [](const TensorData& a, const TensorData& b) {
     return std::less<>()(a.bytes.data(), b.bytes.data());
   });
+  std::vector<std::span<const std::byte>> ranges;
   for (size_t i = 0; i < parts.size();) {
     const std::span<const std::byte> first = parts[i].bytes;
     const MappedFile* file = parts[i].file;
@@ -369,26 +369,17 @@ void ModelFiles::ForEachRange(TensorFile half, Action action) const {
       if (parts[i].bytes.data() > end + kMostPadding) break;
       end = std::max(end, parts[i].bytes.data() + parts[i].bytes.size());
     }
-    action(*file, std::span(first.data(), end));
+    ranges.emplace_back(first.data(), end);
   }
+  return ranges;
 }
 
 void ModelFiles::WillNeed(TensorFile half) const {
-  ForEachRange(
-      half, [](const MappedFile& file, std::span<const std::byte> bytes) { file.WillNeed(bytes); });
+  for (const auto range : MappedRanges(half)) MappedFile::WillNeed(range);
 }
 
 void ModelFiles::Drop(TensorFile half) const {
-  ForEachRange(half,
-               [](const MappedFile& file, std::span<const std::byte> bytes) { file.Drop(bytes); });
-}
-
-std::vector<std::span<const std::byte>> ModelFiles::MappedRanges(TensorFile half) const {
-  std::vector<std::span<const std::byte>> ranges;
-  ForEachRange(half, [&ranges](const MappedFile&, std::span<const std::byte> bytes) {
-    ranges.push_back(bytes);
-  });
-  return ranges;
+  for (const auto range : MappedRanges(half)) MappedFile::Drop(range);
 }
 
 namespace {

@@ -104,6 +104,7 @@ class ModelFiles {
   void WillNeed(TensorFile half) const;
   void Drop(TensorFile half) const;
   // Where one half lies in its mapped files, in their order; empty for a model in memory.
+  // Tensors that lie side by side are one range, so that no page between two of them is left out.
   std::vector<std::span<const std::byte>> MappedRanges(TensorFile half) const;
 
  private:
@@ -117,9 +118,6 @@ class ModelFiles {
   const std::string& GgufName(const TensorSpec& spec) const;
   Result<TensorData> FindInGguf(const TensorSpec& spec) const;
   Result<TensorData> FindInHf(const TensorSpec& spec) const;
-  // Tensors that lie side by side are one range, so that no page between two of them is left out.
-  template <typename Action>
-  void ForEachRange(TensorFile half, Action action) const;
 
   ModelConfig config_;
   std::vector<TensorSpec> table_;

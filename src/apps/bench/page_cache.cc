@@ -1,43 +1,16 @@
 #include "apps/bench/page_cache.h"
 
 #include <fcntl.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
+#include "base/mapped_file.h"
+
 namespace mcv::bench {
 namespace {
-
-struct Pages {
-  size_t all = 0;
-  size_t cached = 0;
-};
-
-// mincore in pieces, so that a large file needs no large vector.
-Status CountCached(int fd, size_t bytes, Pages* pages) {
-  const size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
-  void* map = mmap(nullptr, bytes, PROT_READ, MAP_SHARED, fd, 0);
-  if (map == MAP_FAILED) return IoError(std::strerror(errno));
-  std::vector<unsigned char> present(4096);
-  const size_t step = present.size() * page;
-  Status status;
-  for (size_t at = 0; at < bytes && status.ok(); at += step) {
-    const size_t length = std::min(step, bytes - at);
-    if (mincore(static_cast<char*>(map) + at, length, present.data()) != 0) {
-      status = IoError(std::strerror(errno));
-      break;
-    }
-    const size_t count = (length + page - 1) / page;
-    pages->all += count;
-    for (size_t i = 0; i < count; ++i) pages->cached += present[i] & 1u;
-  }
-  munmap(map, bytes);
-  return status;
-}
 
 // An open file and its size.
 struct OpenFile {
@@ -56,6 +29,13 @@ struct OpenFile {
 
 Status Refused(const std::string& path) { return IoError(path + ": " + std::strerror(errno)); }
 
+Result<MappedFile::CachedPages> CountCached(const std::string& path) {
+  MCV_ASSIGN_OR_RETURN(const MappedFile file, MappedFile::Open(path));
+  auto pages = MappedFile::CountCached(file.data());
+  if (!pages.ok()) return pages.status().Annotate(path);
+  return pages;
+}
+
 Status ReadWhole(const std::string& path, int fd) {
   std::vector<char> buffer(size_t{1} << 20);
   for (;;) {
@@ -68,14 +48,16 @@ Status ReadWhole(const std::string& path, int fd) {
 }  // namespace
 
 Result<double> DropFromCache(const std::vector<std::string>& paths) {
-  Pages pages;
+  MappedFile::CachedPages pages;
   for (const std::string& path : paths) {
     const OpenFile file(path);
     if (file.fd < 0) return Refused(path);
     if (file.bytes == 0) continue;
     fdatasync(file.fd);  // only clean pages can be forgotten
     posix_fadvise(file.fd, 0, 0, POSIX_FADV_DONTNEED);
-    MCV_RETURN_IF_ERROR(CountCached(file.fd, file.bytes, &pages).Annotate(path));
+    MCV_ASSIGN_OR_RETURN(const MappedFile::CachedPages left, CountCached(path));
+    pages.all += left.all;
+    pages.cached += left.cached;
   }
   if (pages.all == 0) return 0.0;
   return static_cast<double>(pages.cached) / static_cast<double>(pages.all);
@@ -86,8 +68,7 @@ Status ReadIntoCache(const std::vector<std::string>& paths) {
     const OpenFile file(path);
     if (file.fd < 0) return Refused(path);
     if (file.bytes == 0) continue;
-    Pages pages;
-    MCV_RETURN_IF_ERROR(CountCached(file.fd, file.bytes, &pages).Annotate(path));
+    MCV_ASSIGN_OR_RETURN(const MappedFile::CachedPages pages, CountCached(path));
     if (pages.cached < pages.all) MCV_RETURN_IF_ERROR(ReadWhole(path, file.fd));
   }
   return OkStatus();
