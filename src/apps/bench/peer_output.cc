@@ -1,7 +1,9 @@
 #include "apps/bench/peer_output.h"
 
-#include <regex>
+#include <algorithm>
+#include <charconv>
 #include <sstream>
+#include <string_view>
 
 #include "apps/bench/process.h"
 
@@ -22,10 +24,42 @@ int64_t CountOf(const json& record, const char* name) {
   return found != record.end() && found->is_number_integer() ? found->get<int64_t>() : -1;
 }
 
-// Lines of numbers that a regular expression could choke on are none of llama.cpp's.
-constexpr size_t kLongestLine = 4096;
+// The digits at the front of *text, which then begins behind them; -1 where there are none, or more
+// than any count or time of a run needs.
+int64_t TakeDigits(std::string_view* text) {
+  int64_t value = -1;
+  const size_t longest = std::min<size_t>(text->size(), 12);
+  const auto [end, error] = std::from_chars(text->data(), text->data() + longest, value);
+  if (error != std::errc() || value < 0) return -1;
+  text->remove_prefix(static_cast<size_t>(end - text->data()));
+  return value;
+}
 
-double Number(const std::ssub_match& digits) { return std::stod(digits.str()); }
+// Far more than a picture has.
+constexpr int64_t kMostViews = 1000;
+
+// The number between `before` and `after` in the line, -1 where the line is another.
+int64_t NumberIn(std::string_view line, std::string_view before, std::string_view after = "") {
+  const size_t at = line.find(before);
+  if (at == std::string_view::npos) return -1;
+  line.remove_prefix(at + before.size());
+  const int64_t value = TakeDigits(&line);
+  return line.starts_with(after) ? value : -1;
+}
+
+// The time stamp "minutes.seconds.milliseconds.microseconds" that starts a line; below 0 without
+// one.
+double StampSeconds(std::string_view line) {
+  constexpr double kUnits[] = {60.0, 1.0, 1e-3, 1e-6};
+  double seconds = 0.0;
+  for (const double unit : kUnits) {
+    const int64_t part = TakeDigits(&line);
+    if (part < 0 || line.empty()) return -1.0;
+    line.remove_prefix(1);
+    seconds += static_cast<double>(part) * unit;
+  }
+  return seconds;
+}
 
 }  // namespace
 
@@ -51,33 +85,28 @@ Result<double> ParseLlamaBench(const std::string& output, int64_t prompt, int64_
 }
 
 Result<Measured> ParseMtmdLog(const std::string& log) {
-  static const std::regex batch(R"(encoding mtmd batch, n_chunks = (\d{1,6}))");
-  static const std::regex batch_done(R"(batch encoding done in (\d{1,12}) ms)");
-  static const std::regex slice_done(R"(slice encoded in (\d{1,12}) ms)");
-  static const std::regex ready(
-      R"(^(\d{1,6})\.(\d\d)\.(\d{3})\.(\d{3}) .*This is an experimental CLI)");
   Measured measured;
-  double milliseconds = 0.0;
+  int64_t milliseconds = 0;
   std::istringstream lines(log);
-  std::smatch found;
   for (std::string line; std::getline(lines, line);) {
-    if (line.size() > kLongestLine) continue;
-    if (std::regex_search(line, found, batch)) {
-      measured.views += static_cast<int>(Number(found[1]));
-    } else if (std::regex_search(line, found, batch_done)) {
-      milliseconds += Number(found[1]);
-    } else if (std::regex_search(line, found, slice_done)) {
+    const int64_t views = NumberIn(line, "encoding mtmd batch, n_chunks = ");
+    const int64_t batch = NumberIn(line, "batch encoding done in ", " ms");
+    const int64_t slice = NumberIn(line, "slice encoded in ", " ms");
+    if (views > 0 && views < kMostViews) measured.views += static_cast<int>(views);
+    if (batch > 0) milliseconds += batch;
+    if (slice >= 0) {
       ++measured.views;
-      milliseconds += Number(found[1]);
-    } else if (std::regex_search(line, found, ready)) {
-      measured.load_seconds = Number(found[1]) * 60 + Number(found[2]) + Number(found[3]) * 1e-3 +
-                              Number(found[4]) * 1e-6;
+      milliseconds += slice;
+    }
+    const double stamp = StampSeconds(line);
+    if (stamp >= 0 && line.find("This is an experimental CLI") != std::string::npos) {
+      measured.load_seconds = stamp;
     }
   }
   if (measured.views == 0 || milliseconds <= 0) {
     return NotUnderstood("llama-mtmd-cli", "encode times", log);
   }
-  measured.encode_seconds = milliseconds / 1000.0;
+  measured.encode_seconds = static_cast<double>(milliseconds) / 1000.0;
   return measured;
 }
 
