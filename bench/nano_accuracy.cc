@@ -27,6 +27,7 @@ struct Arguments {
   int wrong = 0;
   bool json = false;
   bool exact = false;
+  std::string encoder_numerics;
   AccuracyOptions options;
 };
 
@@ -90,6 +91,7 @@ Status Run(Arguments& arguments) {
   engine_options.model = arguments.model;
   engine_options.threads = 1;  // pictures run side by side instead
   if (arguments.exact) engine_options.numerics = Numerics::kExact;
+  engine_options.encoder_numerics = NumericsNamed(arguments.encoder_numerics);
   MCV_ASSIGN_OR_RETURN(const std::shared_ptr<const Engine> engine, Engine::Open(engine_options));
   trainer::DataPaths paths;
   paths.harder_emoji_dir = arguments.harder_dir;
@@ -135,6 +137,8 @@ int main(int argc, char** argv) {
   app.add_option("--threads", arguments.options.threads, "pictures at a time (default: all)");
   app.add_option("--wrong", arguments.wrong, "show so many wrong answers");
   app.add_flag("--exact", arguments.exact, "fp32 arithmetic instead of the engine's default");
+  app.add_option("--encoder-numerics", arguments.encoder_numerics, "exact, fast or int8")
+      ->check(CLI::IsMember({"exact", "fast", "int8"}));
   app.add_flag("--json", arguments.json, "for programs");
   try {
     app.parse(argc, argv);

@@ -50,6 +50,9 @@ function(mcv_test name)
   target_compile_definitions(${name} PRIVATE
     MCV_SHARED_GOLDENS="${MCV_SHARED_GOLDENS}" MCV_TESTDATA="${PROJECT_SOURCE_DIR}/testdata"
     MCV_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+  if(MCV_SANITIZE)
+    target_compile_definitions(${name} PRIVATE MCV_SANITIZED)
+  endif()
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/tests")
   add_test(NAME ${name} COMMAND ${name})
   if(NOT TEST_LABELS)

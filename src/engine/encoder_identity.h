@@ -16,9 +16,9 @@ using EncoderId = std::array<uint8_t, 32>;
 
 // How the encoder is run, besides its configuration.
 struct EncoderRun {
-  Numerics numerics = Numerics::kFast;
-  std::string_view target;          // the kernels' name
-  bool weights_in_program = false;  // GgufPairBytes::in_program
+  Numerics numerics = Numerics::kFast;  // the encoder's
+  std::string_view target;              // the kernels' name
+  bool weights_in_program = false;      // GgufPairBytes::in_program
 };
 
 // SHA-256 over

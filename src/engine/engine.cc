@@ -99,6 +99,10 @@ Status Engine::CheckOptions() {
                            std::to_string(most));
   }
   context_ = options_.context > 0 ? options_.context : std::min(most, kDefaultContext);
+  if (options_.numerics == Numerics::kInt8) {
+    return InvalidArgument("int8 numerics are the encoder's alone (encoder_numerics); expected "
+                           "exact or fast for the whole model");
+  }
   MCV_RETURN_IF_ERROR(CheckCacheType(config_.text, cache_type()));
   MCV_ASSIGN_OR_RETURN(kernels_, ChooseTarget(options_.target));
   return ChooseThreads();
@@ -130,8 +134,9 @@ void Engine::UseTuning() {
                      "; minicpmv tune writes it anew");
     return;
   }
-  const TuningEntry* entry =
-      file->Find(MachineKey(topology_, TargetName(*kernels_), options_.numerics), ModelKey(files_));
+  const TuningEntry* entry = file->Find(
+      MachineKey(topology_, TargetName(*kernels_), options_.numerics, encoder_numerics()),
+      ModelKey(files_));
   if (entry == nullptr) {
     thread_source_ = "default; " + options_.tuning + " is of another machine or model";
     return;
@@ -148,6 +153,7 @@ Result<PlannedRun> Engine::MakePlan() const {
   MCV_ASSIGN_OR_RETURN(run.model, MemoryModelOf(files_, config_));
   MemoryRequest& request = run.request;
   request.kernels = {kernels_, options_.numerics, threads(), settings_.largest_blocking()};
+  request.encoder_numerics = encoder_numerics();
   request.context = context_;
   request.cache_type = cache_type();
   request.batch_tokens = batch_tokens_;
@@ -191,6 +197,10 @@ DType Engine::cache_type() const {
   return options_.numerics == Numerics::kExact ? DType::kF32 : DType::kF16;
 }
 
+Numerics Engine::encoder_numerics() const {
+  return options_.encoder_numerics.value_or(options_.numerics);
+}
+
 int64_t Engine::cache_bytes_per_position() const {
   const auto row =
       RowBytes(cache_type(), uint64_t(config_.text.kv_heads) * uint64_t(config_.text.head_dim));
@@ -200,7 +210,7 @@ int64_t Engine::cache_bytes_per_position() const {
 EncoderId Engine::encoder_id() const {
   std::call_once(encoder_id_once_, [this] {
     const bool in_program = options_.model.empty() && options_.built_in->in_program;
-    encoder_id_ = IdentifyEncoder(files_, config_, {options_.numerics, target_name(), in_program});
+    encoder_id_ = IdentifyEncoder(files_, config_, {encoder_numerics(), target_name(), in_program});
   });
   return encoder_id_;
 }
@@ -241,8 +251,8 @@ Result<std::unique_ptr<Session>> Engine::NewSession() const {
   MCV_ASSIGN_OR_RETURN(parts.text,
                        Decoder::Create(config_.text, weights_.text(), options, resources->context));
   if (config_.has_vision) {
-    parts.encoder = std::make_unique<VisionEncoder>(config_, weights_.vision(),
-                                                    weights_.resampler(), resources->context);
+    parts.encoder = std::make_unique<VisionEncoder>(
+        config_, weights_.vision(), weights_.resampler(), encoder_numerics(), resources->context);
     // The encoder's pages are given back before the language model's are touched, and those before
     // a later picture, so that the two are never resident together. What was given back stays in
     // the file cache while there is room.

@@ -45,6 +45,8 @@ struct EngineOptions {
   std::string tuning;
   std::string target;  // kernels by name; empty: the best that runs here
   Numerics numerics = Numerics::kFast;
+  // The encoder's own, the only ones that may be kInt8. Nothing: `numerics`.
+  std::optional<Numerics> encoder_numerics;
   int64_t context = 0;  // positions; 0: what the model was made for, at most 8192
   // How keys and values are kept: kF32, kF16, kBF16 or kQ8_0. Nothing: kF32 for exact numerics,
   // else kF16.
@@ -101,6 +103,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   const std::string& thread_source() const { return thread_source_; }
   int64_t context_length() const { return context_; }
   DType cache_type() const;
+  Numerics encoder_numerics() const;
   // Bytes of cache for one position.
   int64_t cache_bytes_per_position() const;
   double load_seconds() const { return load_seconds_; }

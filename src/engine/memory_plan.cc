@@ -44,7 +44,9 @@ class Planner {
     }
     has_pictures_ = model.config.has_vision && patches_ > 0;
     if (has_pictures_) {
-      view_ = MemoryOfView(model.config, model.shapes, patches_, cols_, request.kernels);
+      ScratchSetting kernels = request.kernels;
+      kernels.numerics = request.encoder_numerics.value_or(kernels.numerics);
+      view_ = MemoryOfView(model.config, model.shapes, patches_, cols_, kernels);
     }
     const TextConfig& text = model.config.text;
     batch_ = MemoryOfBatch(text, model.shapes.text(), request.cache_type,

@@ -9,6 +9,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -60,7 +61,8 @@ PictureShape LargestPictureShape(const ModelConfig& config);
 
 struct MemoryRequest {
   ScratchSetting kernels;
-  int64_t context = 0;  // positions that the cache is made for
+  std::optional<Numerics> encoder_numerics;  // nothing: as `kernels`
+  int64_t context = 0;                       // positions that the cache is made for
   DType cache_type = DType::kF16;
   int64_t batch_tokens = 512;
   int64_t question_tokens = 64;  // the text of the prompt, the template included

@@ -10,6 +10,7 @@
 #include "model/text/decoder_layer.h"
 #include "model/text/kv_cache.h"
 #include "model/text/rope_table.h"
+#include "model/vision/encoder_numerics.h"
 #include "model/vision/siglip_layer.h"
 
 namespace mcv {
@@ -66,6 +67,7 @@ class EncodeWork final : public StageWork {
   }
   double Run(const StageSettings& settings, int64_t) override {
     const StageScope scope(settings, setting_.topology, setting_.context);
+    const NumericsScope numerics(setting_.engine.encoder_numerics(), setting_.context);
     Fill(rows_, act_.x);
     const Timer timer;
     SiglipLayer(setting_.engine.weights().vision().layers[0], setting_.engine.config().vision, act_,

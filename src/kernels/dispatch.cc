@@ -2,10 +2,32 @@
 // names another.
 #include <array>
 #include <cstdlib>
+#include <utility>
 
 #include "kernels/table.h"
 
 namespace mcv {
+
+namespace {
+
+constexpr std::pair<std::string_view, Numerics> kNumericsNames[] = {
+    {"exact", Numerics::kExact}, {"fast", Numerics::kFast}, {"int8", Numerics::kInt8}};
+
+}  // namespace
+
+std::string_view NumericsName(Numerics numerics) {
+  for (const auto& [name, value] : kNumericsNames) {
+    if (value == numerics) return name;
+  }
+  return "";
+}
+
+std::optional<Numerics> NumericsNamed(std::string_view name) {
+  for (const auto& [known, value] : kNumericsNames) {
+    if (known == name) return value;
+  }
+  return std::nullopt;
+}
 
 std::span<const KernelTable* const> AllTables() {
   static const std::array tables = {

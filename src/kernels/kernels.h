@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -51,8 +52,13 @@ struct WeightView {
 
 // kExact: fp32 activations, weights dequantised to fp32, fp32 products and sums: what parity is
 // judged by. kFast: activations may be rounded to bf16 or to int8 blocks where the instruction set
-// has a dot product for them (docs/numerics.md states the error).
-enum class Numerics { kExact, kFast };
+// has a dot product for them (docs/numerics.md states the error). kInt8: kFast, but many tokens
+// times a float or Q8_0 weight go through int8 on both sides, with a scale per row, per token and
+// 256 elements each: the rounding is the same on every target, the gain is where int8 dot products
+// are.
+enum class Numerics { kExact, kFast, kInt8 };
+std::string_view NumericsName(Numerics numerics);  // "exact", "fast", "int8"
+std::optional<Numerics> NumericsNamed(std::string_view name);
 
 struct KernelTable;  // kernels/table.h; one per instruction set
 

@@ -69,8 +69,8 @@ Problem MakeProblem(DType type, const Shape& shape) {
 void CheckOne(const Problem& p, const Shape& shape, Context& ctx) {
   const auto [t, n, k] = shape;
   SCOPED_TRACE(std::string(TargetName(*ctx.table)) + " T=" + std::to_string(t) +
-               " N=" + std::to_string(n) + " K=" + std::to_string(k) +
-               (ctx.numerics == Numerics::kExact ? " exact" : " fast"));
+               " N=" + std::to_string(n) + " K=" + std::to_string(k) + " " +
+               std::string(NumericsName(ctx.numerics)));
   GuardedMatrix y(t, n, n + 3);
   MatMul({p.x.data(), t, k, p.x_stride}, p.weight.view, {}, y.view(), ctx);
   y.ExpectOnlyMatrixWritten();
@@ -87,7 +87,7 @@ void CheckOne(const Problem& p, const Shape& shape, Context& ctx) {
 void CheckOnAllTargets(DType type, const Shape& shape, ThreadPool& pool) {
   const Problem problem = MakeProblem(type, shape);
   for (const std::string& target : TargetNames()) {
-    for (Numerics numerics : {Numerics::kExact, Numerics::kFast}) {
+    for (Numerics numerics : {Numerics::kExact, Numerics::kFast, Numerics::kInt8}) {
       Context ctx = MakeContext(pool, target, numerics);
       CheckOne(problem, shape, ctx);
       if (::testing::Test::HasFatalFailure()) return;
@@ -115,6 +115,34 @@ TEST(MatMulManyTokensTest, AllTargets) {
 }
 
 class MatMulTest : public ::testing::TestWithParam<std::string> {};
+
+// The plain int8 of ref is what every target must give: the whole numbers are the same, so only
+// fp32 sums of blocks may differ.
+TEST_P(MatMulTest, Int8RoundsAsThePlainKernelDoes) {
+  ThreadPool pool(2);
+  Context ctx = MakeContext(pool, GetParam(), Numerics::kInt8);
+  Context plain = MakeContext(pool, "ref", Numerics::kInt8);
+  for (const DType type : {DType::kF32, DType::kF16, DType::kBF16, DType::kQ8_0}) {
+    for (const auto& [t, n, k] : {Shape{20, 33, 288}, Shape{37, 16, 1152}, Shape{64, 70, 32}}) {
+      ASSERT_GT(t, ctx.table->name == std::string("ref")
+                       ? 0
+                       : ctx.table->dot(type, ctx.numerics)->max_tokens);
+      const TestWeight weight = MakeWeight(type, n, k, static_cast<uint64_t>(k));
+      const std::vector<float> x = RandomFloats(t * k, 8);
+      GuardedMatrix y(t, n, n + 3), want(t, n, n);
+      MatMul({x.data(), t, k}, weight.view, {}, y.view(), ctx);
+      MatMul({x.data(), t, k}, weight.view, {}, want.view(), plain);
+      y.ExpectOnlyMatrixWritten();
+      for (int64_t i = 0; i < t; ++i) {
+        for (int64_t j = 0; j < n; ++j) {
+          const double norms = Norm(x.data() + i * k, k) * Norm(weight.values.data() + j * k, k);
+          ASSERT_NEAR(y.view().Row(i)[j], want.view().Row(i)[j], 1e-6 * norms)
+              << Traits(type).name << " K=" << k << " at " << i << "," << j;
+        }
+      }
+    }
+  }
+}
 
 // Tokens that int8 blocks of 32 and of 256 can say exactly: then decode kernels may differ from the
 // exact sum by fp32 rounding only, and a wrong scale, minimum or order of one block shows.

@@ -5,6 +5,7 @@
 
 #include "model/activations.h"
 #include "model/text/rope_table.h"
+#include "model/vision/encoder_numerics.h"
 #include "model/vision/key_positions.h"
 #include "model/vision/patch_embedding.h"
 
@@ -52,10 +53,9 @@ AttentionArgs ShapeOf(int64_t queries, int64_t keys, DType key_type, int heads, 
   return args;
 }
 
-// As SiglipLayer and the patch embedding multiply.
+// As SiglipLayer multiplies.
 void NoteTower(const VisionWeights& vision, const VisionConfig& config, int64_t patches,
                ScratchOfPass& scratch) {
-  scratch.MatMul(patches, vision.patch.weight);
   for (const VisionLayerWeights& layer : vision.layers) {
     scratch.MatMulMany(patches, layer.q, layer.k, layer.v);
     scratch.MatMul(patches, layer.out.weight);
@@ -91,14 +91,18 @@ void NoteLayer(const TextLayerWeights& w, int64_t tokens, ScratchOfPass& scratch
 
 ViewMemory MemoryOfView(const ModelConfig& config, const Weights& weights, int64_t patches,
                         int64_t cols, const ScratchSetting& setting) {
-  ScratchOfPass scratch(setting);
-  NoteTower(weights.vision(), config.vision, patches, scratch);
-  NoteResampler(weights.resampler(), config.resampler, patches, scratch);
+  ScratchOfPass layers(setting);
+  NoteTower(weights.vision(), config.vision, patches, layers);
+  ScratchSetting around_setting = setting;
+  around_setting.numerics = AroundLayers(setting.numerics);
+  ScratchOfPass around(around_setting);
+  around.MatMul(patches, weights.vision().patch.weight);
+  NoteResampler(weights.resampler(), config.resampler, patches, around);
   ViewMemory memory;
   memory.activations = VisionActivations::FloatsFor(config, patches) * kFloat;
   memory.tables = KeyPositions::BytesFor(config.resampler, patches) +
                   StretchedTable::BytesFor(config.vision, patches, cols);
-  memory.scratch = scratch.bytes();
+  memory.scratch = std::max(layers.bytes(), around.bytes());
   return memory;
 }
 

@@ -18,6 +18,7 @@ struct ViewMemory {
 };
 
 // The largest view: patches with padding, and its patch columns (for stretched position tables).
+// setting.numerics are the encoder's.
 ViewMemory MemoryOfView(const ModelConfig& config, const Weights& weights, int64_t patches,
                         int64_t cols, const ScratchSetting& setting);
 

@@ -79,7 +79,8 @@ INSTANTIATE_TEST_SUITE_P(Targets, PassMemoryTest,
                          ::testing::Combine(::testing::ValuesIn(AvailableTargets()),
                                             ::testing::Values(TestGguf25(), kQuantised25,
                                                               TestFolder20()),
-                                            ::testing::Values(Numerics::kExact, Numerics::kFast)));
+                                            ::testing::Values(Numerics::kExact, Numerics::kFast,
+                                                              Numerics::kInt8)));
 
 TEST(CacheMemory, GrowsBlockByBlockInWholePages) {
   TextConfig config;

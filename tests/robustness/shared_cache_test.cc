@@ -63,7 +63,10 @@ class SharedCacheTest : public ::testing::Test {
   }
 
   fs::path root_;
-  const Told without_ = Ask(" --picture-cache off");
+  const Told& without_ = []() -> const Told& {
+    static const Told told = Ask(" --picture-cache off");
+    return told;
+  }();
 };
 
 TEST_F(SharedCacheTest, TheNextProcessDoesNotEncode) {

@@ -15,16 +15,25 @@ struct Rate {
 
 // Products of floats: bf16 where the machine and the numerics have them, or whole numbers of 16
 // bits.
-Rate FloatRate(const ModelFacts& model, const Limits& machine) {
-  if (!model.exact && machine.bf16_ops > 0) return {machine.bf16_ops, "bf16"};
-  if (!model.exact && machine.int16_ops > 0) return {machine.int16_ops, "int16"};
+Rate FloatRate(Numerics numerics, const Limits& machine) {
+  if (numerics != Numerics::kExact && machine.bf16_ops > 0) return {machine.bf16_ops, "bf16"};
+  if (numerics != Numerics::kExact && machine.int16_ops > 0) return {machine.int16_ops, "int16"};
   return {machine.fp32_ops, "fp32"};
+}
+
+// Products of the encoder's layers. Without int8 dot products int8 runs at the rate of the others
+// (kernels/x86_avx2/leaf.h), which are then those of 16 bits.
+Rate EncoderRate(const ModelFacts& model, const Limits& machine) {
+  const bool dots = machine.int8_ops > 0 && machine.int16_ops <= 0;
+  if (model.encoder_numerics == Numerics::kInt8 && dots) return {machine.int8_ops, "int8"};
+  return FloatRate(model.encoder_numerics, machine);
 }
 
 // Products of the decoder's weights with many tokens.
 Rate TextRate(const ModelFacts& model, const Limits& machine) {
-  if (!model.exact && model.quantised && machine.int8_ops > 0) return {machine.int8_ops, "int8"};
-  return FloatRate(model, machine);
+  const bool fast = model.numerics != Numerics::kExact;
+  if (fast && model.quantised && machine.int8_ops > 0) return {machine.int8_ops, "int8"};
+  return FloatRate(model.numerics, machine);
 }
 
 double OperationsOf(const ModelConfig& config, PixelSize view) {
@@ -33,7 +42,7 @@ double OperationsOf(const ModelConfig& config, PixelSize view) {
 }
 
 std::optional<RowLimit> EncodeLimit(const ModelFacts& model, const Limits& machine, int side) {
-  const Rate rate = FloatRate(model, machine);
+  const Rate rate = EncoderRate(model, machine);
   if (rate.ops <= 0) return std::nullopt;
   const int views = PlanSlices(side, side, model.config.slicing).num_views();
   return RowLimit{PictureOperations(model.config, side) / views / rate.ops, rate.name};
@@ -59,7 +68,7 @@ std::optional<RowLimit> DecodeLimit(const ModelFacts& model, const Limits& machi
 
 std::optional<RowLimit> FirstTokenLimit(const ModelFacts& model, const Limits& machine,
                                         int64_t prompt_tokens) {
-  const Rate encode = FloatRate(model, machine), prefill = TextRate(model, machine);
+  const Rate encode = EncoderRate(model, machine), prefill = TextRate(model, machine);
   if (prompt_tokens < 1 || encode.ops <= 0 || prefill.ops <= 0) return std::nullopt;
   const double seconds = PictureOperations(model.config, PictureSide(model.config)) / encode.ops +
                          PrefillOperations(model.config.text, prompt_tokens) / prefill.ops;

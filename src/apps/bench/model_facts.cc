@@ -27,7 +27,8 @@ ModelFacts DescribeModel(const Engine& engine) {
   facts.weight_bytes_per_token = WeightBytesPerToken(text);
   facts.cache_bytes_per_position = static_cast<uint64_t>(engine.cache_bytes_per_position());
   facts.quantised = !text.layers.empty() && Traits(text.layers[0].down.type).quantised;
-  facts.exact = engine.options().numerics == Numerics::kExact;
+  facts.numerics = engine.options().numerics;
+  facts.encoder_numerics = engine.encoder_numerics();
   facts.context = engine.context_length();
   facts.threads = engine.threads();
   facts.target = std::string(engine.target_name());

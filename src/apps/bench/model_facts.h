@@ -21,7 +21,8 @@ struct ModelFacts {
   uint64_t weight_bytes_per_token = 0;  // read by one decoded token
   uint64_t cache_bytes_per_position = 0;
   bool quantised = false;  // the decoder's matrices
-  bool exact = false;      // numerics
+  Numerics numerics = Numerics::kFast;
+  Numerics encoder_numerics = Numerics::kFast;
   int64_t context = 0;
   int threads = 0;
   std::string target;

@@ -19,6 +19,8 @@ std::string MachineLine(const Results& results) {
       " processors, " + Setting(results.machine, "system") + "; " +
       std::to_string(results.model.threads) + " threads, kernels " + results.model.target + ", " +
       Setting(results.settings, "numerics") + " numerics";
+  const std::string encoder = Setting(results.settings, "encoder_numerics");
+  if (!encoder.empty()) line += ", the encoder's " + encoder;
   if (!results.peer_backend.empty()) line += "; the peer's back end " + results.peer_backend;
   return line;
 }

@@ -92,7 +92,7 @@ TEST_F(LimitTest, UsesWhatTheMachineAndTheNumericsHave) {
   EXPECT_EQ(LimitOf({RowKind::kEncodeView}, model_, machine_, 0, 32)->basis, "fp32");
   EXPECT_EQ(LimitOf({RowKind::kPrefill, 96}, model_, machine_, 0, 32)->basis, "int8");
   EXPECT_EQ(LimitOf({RowKind::kFirstTokenWarm}, model_, machine_, 9, 32)->basis, "fp32 + int8");
-  model_.exact = true;
+  model_.numerics = model_.encoder_numerics = Numerics::kExact;
   EXPECT_EQ(LimitOf({RowKind::kPrefill, 96}, model_, machine_, 0, 32)->basis, "fp32");
 }
 

@@ -207,6 +207,9 @@ class BenchRun {
     settings["target"] = results_.model.target;
     settings["threads"] = std::to_string(results_.model.threads);
     settings["numerics"] = options_.run.numerics;
+    if (!options_.run.encoder_numerics.empty()) {
+      settings["encoder_numerics"] = options_.run.encoder_numerics;
+    }
     settings["decode_tokens"] = std::to_string(options_.decode_tokens);
     settings["processor"] = results_.machine["processor"];
     settings["peer"] = results_.peer_version;
@@ -262,6 +265,7 @@ class BenchRun {
     add("--threads", std::to_string(results_.model.threads));
     add("--target", results_.model.target);
     add("--numerics", run.numerics);
+    add("--encoder-numerics", run.encoder_numerics);
     return words;
   }
 

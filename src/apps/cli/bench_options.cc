@@ -28,6 +28,10 @@ void AddMachineOptions(CLI::App& app, RunOptions* o) {
       ->check(CLI::IsMember({"exact", "fast"}))
       ->capture_default_str()
       ->group(group);
+  app.add_option("--encoder-numerics", o->encoder_numerics,
+                 "exact, fast or int8, for the encoder alone (default: as --numerics)")
+      ->check(CLI::IsMember({"exact", "fast", "int8"}))
+      ->group(group);
 }
 
 void AddTableOptions(CLI::App& app, BenchOptions* o) {

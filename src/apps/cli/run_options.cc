@@ -101,6 +101,11 @@ void AddMachineOptions(CLI::App& app, RunOptions* o) {
       ->check(CLI::IsMember({"exact", "fast"}))
       ->capture_default_str()
       ->group(group);
+  app.add_option("--encoder-numerics", o->encoder_numerics,
+                 "the same for the encoder alone; int8: its layers in int8, faster where the "
+                 "processor has int8 dot products (default: as --numerics)")
+      ->check(CLI::IsMember({"exact", "fast", "int8"}))
+      ->group(group);
   app.add_option("--cache-type", o->cache_type,
                  "keys and values as f32, f16, bf16 or q8_0, which takes half of f16 "
                  "(default: f16, exact: f32)")
@@ -183,7 +188,8 @@ void AddRunOptions(CLI::App& app, RunOptions* options) {
 
 Result<EngineOptions> ToEngineOptions(const RunOptions& options) {
   EngineOptions engine = options.engine;
-  engine.numerics = options.numerics == "exact" ? Numerics::kExact : Numerics::kFast;
+  engine.numerics = NumericsNamed(options.numerics).value_or(Numerics::kFast);
+  engine.encoder_numerics = NumericsNamed(options.encoder_numerics);
   if (!options.cache_type.empty()) engine.cache_type = CacheType(options.cache_type);
   if (options.positions == "strip") engine.positions = PositionRule::kStrip;
   if (options.positions == "grid") engine.positions = PositionRule::kGrid;

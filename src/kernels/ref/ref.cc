@@ -175,14 +175,53 @@ void DotRows(const DotKernel::Args& args) {
   }
 }
 
-const DotKernel* PlainDot(DType, Numerics) {
+// To int8 and back, with one scale per 256 elements.
+void RoundToInt8(float* x, int64_t k) {
+  constexpr int64_t kBlock = 256;
+  for (int64_t i = 0; i < k; i += kBlock) {
+    const int64_t end = std::min(i + kBlock, k);
+    float largest = 0;
+    for (int64_t j = i; j < end; ++j) largest = std::max(largest, std::abs(x[j]));
+    const float inverse = largest > 0 ? 127.0f / largest : 0.0f;
+    for (int64_t j = i; j < end; ++j) x[j] = std::nearbyint(x[j] * inverse) * (largest / 127.0f);
+  }
+}
+
+void CopyTokenAsInt8(const float* x, int64_t k, std::byte* packed) {
+  CopyToken(x, k, packed);
+  RoundToInt8(reinterpret_cast<float*>(packed), k);
+}
+
+// What Numerics::kInt8 means.
+void DotRowsAsInt8(const DotKernel::Args& args) {
+  std::vector<float> row(static_cast<size_t>(args.k));
+  DotKernel::Args one = args;
+  one.type = DType::kF32;
+  one.weights = reinterpret_cast<const std::byte*>(row.data());
+  one.rows = 1;
+  for (int64_t r = 0; r < args.rows; ++r, ++one.out) {
+    LoadRow(args.type, args.weights + r * args.row_bytes, args.k, row.data());
+    RoundToInt8(row.data(), args.k);
+    DotRows(one);
+  }
+}
+
+const DotKernel* PlainDot(DType type, Numerics numerics) {
   static constexpr DotKernel kernel = {
       .max_tokens = INT64_MAX,
       .packed_bytes = FloatBytes,
       .pack_token = CopyToken,
       .rows = DotRows,
   };
-  return &kernel;
+  static constexpr DotKernel int8 = {
+      .max_tokens = INT64_MAX,
+      .packed_bytes = FloatBytes,
+      .pack_token = CopyTokenAsInt8,
+      .rows = DotRowsAsInt8,
+  };
+  const bool rounds =
+      numerics == Numerics::kInt8 && (!Traits(type).quantised || type == DType::kQ8_0);
+  return rounds ? &int8 : &kernel;
 }
 
 const PanelKernel* NoPanel(DType, Numerics) { return nullptr; }

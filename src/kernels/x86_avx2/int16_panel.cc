@@ -6,6 +6,8 @@
 // Gaussian block by 0.03 % rms, as much as storing it in F16 does and an eighth of what bf16 does,
 // so any type may come here: what a quantised weight loses is far below its own error.
 //
+// The same with up to +-127 is what int8 dot products give (Int8AsInt16Panel).
+//
 // Panel, per 256: [128 pairs of k][16 rows] words, then 16 scales. Strip, per 256: [128][6 tokens]
 // words, then 8 scales.
 #include <immintrin.h>
@@ -31,8 +33,9 @@ namespace {
 
 constexpr int64_t kBlock = 256;
 constexpr int64_t kWords = kBlock / 2;
-constexpr float kLargest = 2895.0f;
-static_assert(kBlock * 2895 * 2895 <= INT32_MAX);
+constexpr int kLargest16 = 2895;
+constexpr int kLargest8 = 127;
+static_assert(kBlock * kLargest16 * kLargest16 <= INT32_MAX);
 
 struct PanelBlock {
   uint32_t words[kWords][kPanelRows];
@@ -51,12 +54,14 @@ int64_t StripBytes(int64_t k) { return Blocks(k) * static_cast<int64_t>(sizeof(S
 // Pairs of k that a block of n elements has, in whole transposed tiles.
 MCV_INLINE int64_t PairsPadded(int64_t n) { return (n + 15) / 16 * 8; }
 
-// n <= 256 values to whole numbers; the rest of the last tile is zero. Returns the scale.
+// n <= 256 values to whole numbers up to kLargest; the rest of the last tile is zero. Returns the
+// scale.
+template <int kLargest>
 MCV_INLINE float RoundBlock(const float* x, int64_t n, int16_t* out) {
   Vec high = Zero();
   for (int64_t i = 0; i < n; i += kLanes) high = Max(high, Abs(LoadN(x + i, Take(n - i))));
   const float largest = MaxLane(high);
-  const Vec inverse = Set(largest > 0 ? kLargest / largest : 0.0f);
+  const Vec inverse = Set(largest > 0 ? static_cast<float>(kLargest) / largest : 0.0f);
   for (int64_t i = 0; i < 2 * PairsPadded(n); i += 16) {
     const int low = i < n ? Take(n - i) : 0;
     const int up = i + kLanes < n ? Take(n - i - kLanes) : 0;
@@ -65,9 +70,10 @@ MCV_INLINE float RoundBlock(const float* x, int64_t n, int16_t* out) {
     const __m256i words = _mm256_permute4x64_epi64(_mm256_packs_epi32(a, b), 0xd8);
     _mm256_store_si256(reinterpret_cast<__m256i*>(out + i), words);
   }
-  return largest / kLargest;
+  return largest / static_cast<float>(kLargest);
 }
 
+template <int kLargest>
 void PackRows(DType type, const std::byte* rows, int64_t row_bytes, int64_t count, int64_t k,
               std::byte* panel) {
   alignas(32) float values[kBlock];
@@ -82,7 +88,7 @@ void PackRows(DType type, const std::byte* rows, int64_t row_bytes, int64_t coun
       out->scales[r] = 0.0f;
       if (r >= count) continue;
       LoadRowAsFloats(type, at + r * row_bytes, n, values);
-      out->scales[r] = RoundBlock(values, n, buffer[r]);
+      out->scales[r] = RoundBlock<kLargest>(values, n, buffer[r]);
     }
     for (int64_t w = 0; w < PairsPadded(n); w += kLanes) {
       const auto* first = reinterpret_cast<const uint32_t*>(buffer[0]) + w;
@@ -112,6 +118,7 @@ MCV_INLINE Vec LoadColumns(DType type, const std::byte* row, int64_t column, int
 // Pairs of rows are pairs of k already, so nothing is transposed.
 void PackColumns(DType type, const std::byte* rows, int64_t row_bytes, int64_t first, int64_t count,
                  int64_t k, std::byte* panel) {
+  constexpr auto kLargest = static_cast<float>(kLargest16);
   alignas(32) float values[kBlock][kPanelRows];
   auto* out = reinterpret_cast<PanelBlock*>(panel);
   for (int64_t i = 0; i < k; i += kBlock, rows += kBlock * row_bytes, ++out) {
@@ -138,6 +145,7 @@ void PackColumns(DType type, const std::byte* rows, int64_t row_bytes, int64_t f
   }
 }
 
+template <int kLargest>
 void PackTokens(const float* x, int64_t stride, int64_t tokens, int64_t k, std::byte* strip) {
   alignas(32) int16_t buffer[kLanes][kBlock];
   std::memset(buffer[tokens], 0, static_cast<size_t>(kLanes - tokens) * sizeof buffer[0]);
@@ -146,7 +154,7 @@ void PackTokens(const float* x, int64_t stride, int64_t tokens, int64_t k, std::
     const int64_t n = k - i < kBlock ? k - i : kBlock;
     float scales[kStrip];
     for (int64_t t = 0; t < tokens; ++t) {
-      scales[t] = RoundBlock(x + t * stride + i, n, buffer[t]);
+      scales[t] = RoundBlock<kLargest>(x + t * stride + i, n, buffer[t]);
     }
     for (int64_t w = 0; w < PairsPadded(n); w += kLanes) {
       TransposeTile(reinterpret_cast<const uint32_t*>(buffer) + w, kWords, out->words[w], kStrip);
@@ -210,18 +218,32 @@ MCV_REGION_END
 
 namespace mcv::x86_avx2 {
 
-const PanelKernel& Int16Panel() {
-  static constexpr PanelKernel kernel = {
+namespace {
+
+template <int kLargest>
+constexpr PanelKernel MakePanel() {
+  return {
       .panel_rows = kPanelRows,
       .strip_tokens = kStrip,
       .k_block = kBlock,  // two panels of 8 KB and a strip stay in the first-level cache
       .panel_bytes = PanelBytes,
       .strip_bytes = StripBytes,
-      .pack_rows = PackRows,
-      .pack_columns = PackColumns,
-      .pack_tokens = PackTokens,
+      .pack_rows = PackRows<kLargest>,
+      .pack_columns = kLargest == kLargest16 ? PackColumns : nullptr,
+      .pack_tokens = PackTokens<kLargest>,
       .tile = RunTile,
   };
+}
+
+}  // namespace
+
+const PanelKernel& Int16Panel() {
+  static constexpr PanelKernel kernel = MakePanel<kLargest16>();
+  return kernel;
+}
+
+const PanelKernel& Int8AsInt16Panel() {
+  static constexpr PanelKernel kernel = MakePanel<kLargest8>();
   return kernel;
 }
 

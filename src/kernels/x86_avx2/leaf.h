@@ -11,6 +11,10 @@ const DotKernel& FloatDot();
 const PanelKernel& F32Panel();
 // Many tokens, both sides as whole numbers of 12 bits; any type.
 const PanelKernel& Int16Panel();
+// The same tiles with whole numbers of 8 bits: what an int8 dot product would give, at the rate of
+// 16 bits. (AVX2 multiplies unsigned by signed bytes into 16 bits that saturate: undoing the signs
+// and widening costs what the narrower numbers save.)
+const PanelKernel& Int8AsInt16Panel();
 // Many tokens times the K types with int8 tokens; null for other types.
 const PanelKernel* KPanel(DType type);
 // Few tokens times quantised rows with int8 tokens, for the K types and for those in blocks of 32;

@@ -14,7 +14,7 @@ bool RunsHere() {
 }
 
 const DotKernel* Dot(DType type, Numerics numerics) {
-  if (numerics == Numerics::kFast) {
+  if (numerics != Numerics::kExact) {
     if (const DotKernel* kernel = x86_avx2::KDot(type); kernel != nullptr) return kernel;
     if (const DotKernel* kernel = x86_avx2::Block32Dot(type); kernel != nullptr) return kernel;
   }
@@ -22,8 +22,8 @@ const DotKernel* Dot(DType type, Numerics numerics) {
 }
 const PanelKernel* Panel(DType type, Numerics numerics) {
   if (numerics == Numerics::kExact) return &x86_avx2::F32Panel();
-  const PanelKernel* kernel = x86_avx2::KPanel(type);
-  return kernel != nullptr ? kernel : &x86_avx2::Int16Panel();
+  if (const PanelKernel* kernel = x86_avx2::KPanel(type); kernel != nullptr) return kernel;
+  return numerics == Numerics::kInt8 ? &x86_avx2::Int8AsInt16Panel() : &x86_avx2::Int16Panel();
 }
 const PanelKernel* AttentionPanel(DType, Numerics numerics) {
   return numerics == Numerics::kExact ? &x86_avx2::F32Panel() : &x86_avx2::Int16Panel();

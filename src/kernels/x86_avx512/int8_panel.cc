@@ -1,4 +1,5 @@
-// Many tokens times a quantised weight by int8 dot products (vpdpbusd).
+// Many tokens times a weight by int8 dot products (vpdpbusd); for weights that are not K types,
+// where asked for (Numerics::kInt8).
 //
 // Panels and strips hold int8 with one fp32 scale per (row, 256 elements) and (token, 256): one
 // scale step per 256 instead of the file's one per 16 or 32 keeps the multiplier busy. Rounding a
@@ -14,6 +15,7 @@
 #include <cstring>
 
 #include "kernels/generic/region.h"
+#include "kernels/x86_avx2/leaf.h"
 #include "kernels/x86_avx512/leaf.h"
 
 #define MCV_TARGET_NS x86_avx512
@@ -59,7 +61,7 @@ MCV_INLINE void StoreBiased(uint8_t* out, Vec scaled) {
 float RequantizeAny(DType type, const std::byte* block, int64_t n, uint8_t* out) {
   alignas(64) float values[kSuperBlock];
   std::memset(values, 0, sizeof values);
-  RefTable().load_row(type, block, n, values);
+  x86_avx2::LoadRowAsFloats(type, block, n, values);
   const float largest = LargestMagnitude(values, kSuperBlock);
   const Vec inverse = Set(largest > 0 ? 127.0f / largest : 0.0f);
   for (int64_t i = 0; i < kSuperBlock; i += kLanes) {

@@ -15,7 +15,7 @@ bool RunsVnni() {
 bool RunsBf16() { return RunsVnni() && __builtin_cpu_supports("avx512bf16"); }
 
 const DotKernel* Dot(DType type, Numerics numerics) {
-  if (numerics == Numerics::kFast) {
+  if (numerics != Numerics::kExact) {
     if (const DotKernel* kernel = x86_avx512::KDot(type); kernel != nullptr) return kernel;
     // The rest wait for memory as much with 256-bit vectors.
     if (const DotKernel* kernel = x86_avx2::KDot(type); kernel != nullptr) return kernel;
@@ -23,19 +23,22 @@ const DotKernel* Dot(DType type, Numerics numerics) {
   }
   return &x86_avx512::FloatDot();
 }
-// Q8_0 is stored finer than int8 with a scale per 256 can say; it goes through the float kernels.
-bool MultipliesAsInt8(DType type) { return Traits(type).quantised && type != DType::kQ8_0; }
+// Q8_0 is stored finer than int8 with a scale per 256 can say; unless asked for, it goes through
+// the float kernels.
+bool MultipliesAsInt8(DType type, Numerics numerics) {
+  return numerics == Numerics::kInt8 || (Traits(type).quantised && type != DType::kQ8_0);
+}
 
 const PanelKernel* ExactPanel(DType, Numerics) { return &x86_avx512::F32Panel(); }
 
 const PanelKernel* VnniPanel(DType type, Numerics numerics) {
-  if (numerics == Numerics::kFast && MultipliesAsInt8(type)) return &x86_avx512::Int8Panel();
-  return &x86_avx512::F32Panel();
+  if (numerics == Numerics::kExact) return &x86_avx512::F32Panel();
+  return MultipliesAsInt8(type, numerics) ? &x86_avx512::Int8Panel() : &x86_avx512::F32Panel();
 }
 
 const PanelKernel* Bf16Panel(DType type, Numerics numerics) {
   if (numerics == Numerics::kExact) return &x86_avx512::F32Panel();
-  return MultipliesAsInt8(type) ? &x86_avx512::Int8Panel() : &x86_avx512::Bf16Panel();
+  return MultipliesAsInt8(type, numerics) ? &x86_avx512::Int8Panel() : &x86_avx512::Bf16Panel();
 }
 
 const PanelKernel* Bf16Attention(DType, Numerics numerics) {

@@ -2,11 +2,18 @@
 
 #include <algorithm>
 
+#include "model/vision/encoder_numerics.h"
 #include "model/vision/resampler.h"
 
 namespace mcv {
 
 namespace {
+
+Status LayersOf(const VisionWeights& vision, const VisionConfig& config, Numerics numerics,
+                const VisionStep& step, VisionActivations& act, Context& ctx) {
+  const NumericsScope scope(numerics, ctx);
+  return SiglipTower(vision, config, step, act, ctx);
+}
 
 void FillPatches(const View& view, const ModelConfig& config, MatView patches) {
   const int64_t count = view.num_patches();
@@ -20,11 +27,12 @@ void FillPatches(const View& view, const ModelConfig& config, MatView patches) {
 // N patches with padding, C vision width, E LLM width, Q queries.
 Status VisionEncoder::Encode(const View& view, const ViewPositions& positions,
                              const VisionStep& step, MatView out) {
+  const NumericsScope scope(AroundLayers(numerics_), ctx_);
   const PatchGrid grid{view.patch_rows, view.patch_cols};
   act_.Shape(config_, grid.num_patches() + positions.num_padding);
-  FillPatches(view, config_, act_.patches);                                        // [N, P]
-  EmbedPatches(vision_, config_.vision, grid, positions, stretched_, act_, ctx_);  // [N, C]
-  MCV_RETURN_IF_ERROR(SiglipTower(vision_, config_.vision, step, act_, ctx_));     // [N, C]
+  FillPatches(view, config_, act_.patches);                                             // [N, P]
+  EmbedPatches(vision_, config_.vision, grid, positions, stretched_, act_, ctx_);       // [N, C]
+  MCV_RETURN_IF_ERROR(LayersOf(vision_, config_.vision, numerics_, step, act_, ctx_));  // [N, C]
   Resample(resampler_, config_.resampler, grid.num_patches(),
            key_positions_.For(grid, resampler_, config_.resampler), act_, out, ctx_);  // [Q, E]
   if (config_.projector_predivided) {

@@ -30,9 +30,13 @@ class ViewEncoder {
 // Owns its buffers; config, weights and context are borrowed and must outlive it. One thread.
 class VisionEncoder final : public ViewEncoder {
  public:
+  // Multiplies as `numerics` says, whatever the context is set to between the calls.
+  VisionEncoder(const ModelConfig& config, const VisionWeights& vision,
+                const ResamplerWeights& resampler, Numerics numerics, Context& ctx)
+      : config_(config), vision_(vision), resampler_(resampler), numerics_(numerics), ctx_(ctx) {}
   VisionEncoder(const ModelConfig& config, const VisionWeights& vision,
                 const ResamplerWeights& resampler, Context& ctx)
-      : config_(config), vision_(vision), resampler_(resampler), ctx_(ctx) {}
+      : VisionEncoder(config, vision, resampler, ctx.numerics, ctx) {}
 
   int rows_per_view() const override { return config_.resampler.queries; }
   int width() const override { return config_.resampler.width; }
@@ -44,6 +48,7 @@ class VisionEncoder final : public ViewEncoder {
   const ModelConfig& config_;
   const VisionWeights& vision_;
   const ResamplerWeights& resampler_;
+  const Numerics numerics_;
   Context& ctx_;
   VisionActivations act_;
   StretchedTable stretched_;
