@@ -100,8 +100,9 @@ Status Engine::CheckOptions() {
   }
   context_ = options_.context > 0 ? options_.context : std::min(most, kDefaultContext);
   if (options_.numerics == Numerics::kInt8) {
-    return InvalidArgument("int8 numerics are the encoder's alone (encoder_numerics); expected "
-                           "exact or fast for the whole model");
+    return InvalidArgument(
+        "int8 numerics are the encoder's alone (encoder_numerics); expected "
+        "exact or fast for the whole model");
   }
   MCV_RETURN_IF_ERROR(CheckCacheType(config_.text, cache_type()));
   MCV_ASSIGN_OR_RETURN(kernels_, ChooseTarget(options_.target));

@@ -118,10 +118,12 @@ TEST_F(PictureCacheTest, EncodersAreToldApart) {
   EXPECT_EQ(IdOf(kModels + "v20_tiny/hf"), IdOf(kModels + "v20_tiny/hf"));
   OpenOptions grid;
   grid.position_rule = PositionRule::kGrid;
-  std::set<EncoderId> ids = {
-      id, IdOf(kModels + "v20_tiny/hf"), IdOf(gguf, {Numerics::kExact, "ref"}),
-      IdOf(gguf, {Numerics::kInt8, "ref"}),  IdOf(gguf, {Numerics::kFast, "avx2"}),
-      IdOf(gguf, {Numerics::kFast, "ref"}, grid)};
+  std::set<EncoderId> ids = {id,
+                             IdOf(kModels + "v20_tiny/hf"),
+                             IdOf(gguf, {Numerics::kExact, "ref"}),
+                             IdOf(gguf, {Numerics::kInt8, "ref"}),
+                             IdOf(gguf, {Numerics::kFast, "avx2"}),
+                             IdOf(gguf, {Numerics::kFast, "ref"}, grid)};
   EXPECT_EQ(ids.size(), 6u);
 
   // The encoder's file counts, wherever it lies; not the language model's.

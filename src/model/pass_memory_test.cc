@@ -75,12 +75,11 @@ TEST_P(PassMemoryTest, ShapesOwnWhatWeightsOwn) {
   EXPECT_EQ(shapes_.resampler().proj.rows, model_.weights.resampler().proj.rows);
 }
 
-INSTANTIATE_TEST_SUITE_P(Targets, PassMemoryTest,
-                         ::testing::Combine(::testing::ValuesIn(AvailableTargets()),
-                                            ::testing::Values(TestGguf25(), kQuantised25,
-                                                              TestFolder20()),
-                                            ::testing::Values(Numerics::kExact, Numerics::kFast,
-                                                              Numerics::kInt8)));
+INSTANTIATE_TEST_SUITE_P(
+    Targets, PassMemoryTest,
+    ::testing::Combine(::testing::ValuesIn(AvailableTargets()),
+                       ::testing::Values(TestGguf25(), kQuantised25, TestFolder20()),
+                       ::testing::Values(Numerics::kExact, Numerics::kFast, Numerics::kInt8)));
 
 TEST(CacheMemory, GrowsBlockByBlockInWholePages) {
   TextConfig config;
