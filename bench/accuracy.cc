@@ -9,8 +9,10 @@
 #include <set>
 #include <thread>
 
+#include "base/file_writer.h"
 #include "base/thread_pool.h"
 #include "engine/session.h"
+#include "formats/image/image.h"
 #include "trainer/data/scoring.h"
 
 namespace mcv::bench {
@@ -243,6 +245,25 @@ Result<std::vector<AskedQuestion>> AskAll(const Engine& engine,
                                           std::shared_ptr<const trainer::DataAssets> assets,
                                           const AccuracyOptions& options) {
   return Examiner(engine, std::move(assets), options).Run();
+}
+
+Status WriteQuestions(std::shared_ptr<const trainer::DataAssets> assets,
+                      const AccuracyOptions& options, const std::string& folder) {
+  DataGenerator scenes(assets, ConfigOf(options, true));
+  DataGenerator words(assets, ConfigOf(options, false));
+  std::string lines;
+  for (int i = 0; i < options.scenes + options.words; ++i) {
+    const bool scene = i < options.scenes;
+    const auto index = static_cast<uint64_t>(scene ? i : i - options.scenes);
+    Sample sample = (scene ? scenes : words).Make(options.split, options.first + index);
+    const std::string name = std::to_string(i) + ".png";
+    MCV_RETURN_IF_ERROR(WritePng(folder + "/" + name, {sample.picture.width, sample.picture.height,
+                                                       std::move(sample.picture.rgb)}));
+    for (const trainer::Turn& turn : sample.turns) {
+      lines += name + "\t" + turn.question + "\t" + turn.answer + "\n";
+    }
+  }
+  return WriteFile(folder + "/questions.tsv", lines);
 }
 
 AccuracyReport Summarise(const std::vector<AskedQuestion>& questions) {

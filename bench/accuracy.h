@@ -41,6 +41,11 @@ Result<std::vector<AskedQuestion>> AskAll(const Engine& engine,
                                           std::shared_ptr<const trainer::DataAssets> assets,
                                           const AccuracyOptions& options);
 
+// The same pictures and questions for another program to answer: FOLDER/N.png, and in
+// FOLDER/questions.tsv a line "N.png, question, true answer" for each, separated by tabs.
+Status WriteQuestions(std::shared_ptr<const trainer::DataAssets> assets,
+                      const AccuracyOptions& options, const std::string& folder);
+
 // One line of the table.
 struct AccuracyRow {
   std::string name;

@@ -28,6 +28,7 @@ struct Arguments {
   bool json = false;
   bool exact = false;
   std::string encoder_numerics;
+  std::string write;  // a folder: the questions are written there, not asked
   AccuracyOptions options;
 };
 
@@ -87,15 +88,18 @@ void PrintWrong(const std::vector<AskedQuestion>& questions, int most) {
 
 Status Run(Arguments& arguments) {
   MCV_RETURN_IF_ERROR(ApplySplit(arguments));
+  trainer::DataPaths paths;
+  paths.harder_emoji_dir = arguments.harder_dir;
+  MCV_ASSIGN_OR_RETURN(const auto assets, trainer::DataAssets::Load(paths));
+  if (!arguments.write.empty()) {
+    return WriteQuestions(assets, arguments.options, arguments.write);
+  }
   EngineOptions engine_options;
   engine_options.model = arguments.model;
   engine_options.threads = 1;  // pictures run side by side instead
   if (arguments.exact) engine_options.numerics = Numerics::kExact;
   engine_options.encoder_numerics = NumericsNamed(arguments.encoder_numerics);
   MCV_ASSIGN_OR_RETURN(const std::shared_ptr<const Engine> engine, Engine::Open(engine_options));
-  trainer::DataPaths paths;
-  paths.harder_emoji_dir = arguments.harder_dir;
-  MCV_ASSIGN_OR_RETURN(const auto assets, trainer::DataAssets::Load(paths));
 
   cli::ProgressLine line(cli::ShowsProgress(arguments.json));
   const auto start = std::chrono::steady_clock::now();
@@ -139,6 +143,9 @@ int main(int argc, char** argv) {
   app.add_flag("--exact", arguments.exact, "fp32 arithmetic instead of the engine's default");
   app.add_option("--encoder-numerics", arguments.encoder_numerics, "exact, fast or int8")
       ->check(CLI::IsMember({"exact", "fast", "int8"}));
+  app.add_option("--write", arguments.write,
+                 "write pictures and questions.tsv into this folder instead of asking")
+      ->check(CLI::ExistingDirectory);
   app.add_flag("--json", arguments.json, "for programs");
   try {
     app.parse(argc, argv);
