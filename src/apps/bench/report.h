@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "apps/bench/results.h"
 
@@ -9,8 +10,12 @@ namespace mcv::bench {
 
 std::string ReportText(const Results& results);
 
-// The two lines above the table and the picture: who, on what.
+// Above the table and the picture: who, on what.
 std::string HeadLine(const Results& results);
+// "; back end of llama.cpp libggml-cpu-haswell.so" for each peer that names one.
+std::string BackendsText(const Results& results);
 std::string LimitsLine(const Limits& limits);
+// What has no values on a side, and why: "decode@4096 of llama.cpp: ...".
+std::vector<std::string> LeftOut(const Results& results);
 
 }  // namespace mcv::bench
