@@ -21,11 +21,11 @@ constexpr const char* kStyle = R"(<style>
 text { font-family: "DejaVu Sans", "Noto Sans", Arial, sans-serif; font-size: 13px; fill: #1f2328; }
 .page { fill: #ffffff; } .title { font-size: 17px; font-weight: bold; } .bold { font-weight: bold; }
 .small { font-size: 11px; fill: #59636e; } .track { fill: #eef1f4; }
-.own { fill: #0b7a75; } .peer0 { fill: #a3abb4; } .peer1 { fill: #5b7fa6; }
+.own { fill: #0b7a75; } .peer { fill: #a3abb4; } .peer1 { fill: #5b7fa6; }
 .peer2 { fill: #b08a3e; } .limit { stroke: #c2410c; stroke-width: 2; }
 @media (prefers-color-scheme: dark) {
 text { fill: #e6edf3; } .page { fill: #0d1117; } .small { fill: #9aa4af; } .track { fill: #1c232b; }
-.own { fill: #2fb5ac; } .peer0 { fill: #6b7580; } .peer1 { fill: #7fa3cc; }
+.own { fill: #2fb5ac; } .peer { fill: #6b7580; } .peer1 { fill: #7fa3cc; }
 .peer2 { fill: #c9a55c; } .limit { stroke: #f0883e; }
 }
 </style>
@@ -119,8 +119,8 @@ Lengths LengthsOf(const TableRow& line) {
 }
 
 std::string PeerStyle(size_t peer) {
-  constexpr size_t kStyles = 3;
-  return "peer" + std::to_string(peer % kStyles);
+  constexpr const char* kStyles[] = {"peer", "peer1", "peer2"};
+  return kStyles[peer % std::size(kStyles)];
 }
 
 class Chart {

@@ -76,8 +76,8 @@ class PeerOptionAdder {
   }
 
   void Once(const std::string& name, std::string PeerChoice::*field, const std::string& help) {
-    Add(name, help, [this_options = options_, name, field](const std::string& value) {
-      std::string& place = CurrentPeer(this_options).*field;
+    Add(name, help, [options = options_, name, field](const std::string& value) {
+      std::string& place = CurrentPeer(options).*field;
       if (!place.empty()) throw CLI::ValidationError(name, "is given twice for one --peer");
       place = value;
     });
@@ -85,8 +85,8 @@ class PeerOptionAdder {
 
   void Repeatable(const std::string& name, std::vector<std::string> PeerChoice::*field,
                   const std::string& help) {
-    Add(name, help, [this_options = options_, field](const std::string& value) {
-      (CurrentPeer(this_options).*field).push_back(value);
+    Add(name, help, [options = options_, field](const std::string& value) {
+      (CurrentPeer(options).*field).push_back(value);
     });
   }
 
