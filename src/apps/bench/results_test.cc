@@ -231,13 +231,15 @@ TEST_F(RoundsTest, BrokenFilesAreRefused) {
 }
 
 TEST_F(RoundsTest, DifferentViewsAreTold) {
-  results_.jobs.push_back({{JobKind::kPicture, 0, {{RowKind::kEncodePicture, 0}}}, {}, {{}}});
+  JobSamples samples{{JobKind::kPicture, 0, {{RowKind::kEncodePicture, 0}}}, {}, {}};
+  samples.peers.resize(1);
   Measured run;
   run.encode_seconds = 1.0;
   run.views = 10;
-  results_.jobs.back().own.push_back(run);
+  samples.own.push_back(run);
   run.views = 5;
-  results_.jobs.back().peers[0].runs.push_back(run);
+  samples.peers[0].runs.push_back(run);
+  results_.jobs.push_back(samples);
   EXPECT_THAT(ReportText(results_), HasSubstr("minicpmv made 10 views, llama.cpp 5"));
 }
 
