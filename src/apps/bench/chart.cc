@@ -154,6 +154,7 @@ class Chart {
     line(HeadLine(results_));
     line(MachineText());
     line("limits: " + LimitsLine(results_.limits));
+    for (const std::string& options : OptionLines(results_)) line(options);
     y_ += 12;
     DrawLegend();
   }

@@ -55,7 +55,8 @@ Results SomeResults(const std::vector<std::string>& peers) {
   results.limits = {50e9, 0.4e12, 0.9e12, 1.8e12};
   results.settings = {{"program", "1"}};
   results.machine = {{"processor", "A \"fast\" <one> & more \x01\xff"}};
-  for (const std::string& name : peers) results.peers.push_back({name, "7 (build 1)", "", ""});
+  for (const std::string& name : peers)
+    results.peers.push_back({name, "7 (build 1)", "", "-x <1>"});
   for (Job& job : JobsFor(AllRows(), true)) {
     Measured run;
     run.encode_seconds = 20.0;
@@ -86,7 +87,10 @@ TEST(ChartTest, IsWellFormed) {
     EXPECT_THAT(svg, Not(HasSubstr("nan")));
     EXPECT_EQ(svg.find("class=\"peer\"") != std::string::npos, peers.size() > 0);
     EXPECT_EQ(svg.find("class=\"peer1\"") != std::string::npos, peers.size() > 1);
-    for (const std::string& name : peers) EXPECT_THAT(svg, HasSubstr(">" + name + "<"));
+    for (const std::string& name : peers) {
+      EXPECT_THAT(svg, HasSubstr(">" + name + "<"));
+      EXPECT_THAT(svg, HasSubstr("options of " + name + ": -x &lt;1&gt;"));
+    }
   }
 }
 

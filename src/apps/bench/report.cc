@@ -20,15 +20,6 @@ std::string MachineLine(const Results& results) {
          ", " + Setting(results.settings, "numerics") + " numerics" + BackendsText(results);
 }
 
-// What each peer was given besides, so that nobody has to guess whether it was made slow.
-std::string OptionsNote(const Results& results) {
-  std::string text;
-  for (const PeerIdentity& peer : results.peers) {
-    if (!peer.words.empty()) text += "- options of " + peer.name + ": " + peer.words + "\n";
-  }
-  return text;
-}
-
 std::string Cells(const std::vector<std::string>& cells) {
   std::string line = "|";
   for (const std::string& cell : cells) line += " " + cell + " |";
@@ -131,6 +122,14 @@ std::string BackendsText(const Results& results) {
   return text;
 }
 
+std::vector<std::string> OptionLines(const Results& results) {
+  std::vector<std::string> lines;
+  for (const PeerIdentity& peer : results.peers) {
+    if (!peer.words.empty()) lines.push_back("options of " + peer.name + ": " + peer.words);
+  }
+  return lines;
+}
+
 std::vector<std::string> LeftOut(const Results& results) {
   std::vector<std::string> texts = results.notes;
   for (const TableRow& line : Tabulate(results)) {
@@ -164,7 +163,8 @@ std::string ReportText(const Results& results) {
   text += "- machine: " + MachineLine(results) + "\n";
   text += "- model: " + Setting(results.settings, "model") + "\n";
   text += "- limits, measured in the same run: " + LimitsLine(results.limits) + "\n";
-  text += OptionsNote(results) + ColdNote(results) + ViewsNote(results);
+  for (const std::string& line : OptionLines(results)) text += "- " + line + "\n";
+  text += ColdNote(results) + ViewsNote(results);
   for (const std::string& note : LeftOut(results)) text += "- left out: " + note + "\n";
   return text + "\n" + Table(results);
 }
