@@ -16,6 +16,7 @@
 #include "apps/bench/run.h"
 #include "apps/bench/workload.h"
 #include "apps/cli/bench_options.h"
+#include "apps/cli/bench_peers.h"
 #include "apps/cli/bench_pictures.h"
 #include "apps/cli/exit_codes.h"
 #include "apps/cli/terminal.h"
@@ -113,7 +114,7 @@ class BenchRun {
   Status Prepare() {
     MCV_RETURN_IF_ERROR(ReadModel());
     MCV_RETURN_IF_ERROR(PlanRows());
-    MCV_RETURN_IF_ERROR(FindThePeer());
+    MCV_ASSIGN_OR_RETURN(peers_, FindPeers(options_, &results_));
     MCV_RETURN_IF_ERROR(DrawPictures());
     DescribeSettings();
     MCV_RETURN_IF_ERROR(OpenOutput());
@@ -159,22 +160,6 @@ class BenchRun {
     return OkStatus();
   }
 
-  Status FindThePeer() {
-    if (!options_.with_peer) return OkStatus();
-    bench::PeerOptions peer;
-    MCV_ASSIGN_OR_RETURN(peer.prefix, bench::SplitCommand(options_.peer));
-    peer.path = options_.peer_path;
-    peer.environment = options_.peer_environment;
-    peer.backend = options_.peer_backend;
-    peer.timeout_seconds = options_.timeout_seconds;
-    peer.cancel = &Interrupted();
-    bench::PeerIdentity identity;
-    MCV_ASSIGN_OR_RETURN(peer_, bench::FindPeer(peer, results_.model, &identity));
-    results_.peer_version = identity.version;
-    results_.peer_backend = identity.backend;
-    return OkStatus();
-  }
-
   Status DrawPictures() {
     bool view = false, large = false;
     for (const bench::JobSamples& samples : results_.jobs) {
@@ -183,7 +168,7 @@ class BenchRun {
     }
     if (!view && !large) return OkStatus();
     std::string folder = options_.pictures;
-    if (folder.empty() && peer_ != nullptr) {
+    if (folder.empty() && !peers_.empty()) {
       folder = fs::absolute(results_.model.text_file).parent_path().string();
     }
     MCV_RETURN_IF_ERROR(pictures_.ChooseFolder(folder));
@@ -212,11 +197,7 @@ class BenchRun {
     }
     settings["decode_tokens"] = std::to_string(options_.decode_tokens);
     settings["processor"] = results_.machine["processor"];
-    settings["peer"] = results_.peer_version;
-    settings["peer_backend"] = results_.peer_backend;
-    std::string environment;
-    for (const std::string& setting : options_.peer_environment) environment += setting + " ";
-    settings["peer_environment"] = environment;
+    DescribePeers(options_, &results_);
   }
 
   Status OpenOutput() {
@@ -283,13 +264,18 @@ class BenchRun {
       line.Show(progress.doing, progress.done, progress.total, progress.seconds_left);
     };
     run.on_result = [this] { return Save(); };
-    MCV_RETURN_IF_ERROR(bench::RunRounds(run, material_, *own, peer_.get(), &results_));
+    std::vector<const bench::Side*> peers;
+    for (const auto& peer : peers_) peers.push_back(peer.get());
+    MCV_RETURN_IF_ERROR(bench::RunRounds(run, material_, *own, peers, &results_));
     return Save();  // with the last measurement of the limits
   }
 
   bool HasRuns() const {
     for (const bench::JobSamples& samples : results_.jobs) {
-      if (!samples.own.empty() || !samples.peer.empty()) return true;
+      if (!samples.own.empty()) return true;
+      for (const bench::PeerSamples& peer : samples.peers) {
+        if (!peer.runs.empty()) return true;
+      }
     }
     return false;
   }
@@ -304,7 +290,7 @@ class BenchRun {
   bench::Results results_;
   bench::Material material_;
   PictureFiles pictures_;
-  std::unique_ptr<bench::Side> peer_;
+  std::vector<std::unique_ptr<bench::Side>> peers_;
 };
 
 // "prefill@96" as JobKey writes it.
@@ -350,7 +336,6 @@ void AddBenchCommand(CLI::App& app, CommandChoice* choice) {
       "bench", "Measure speed and memory, beside llama.cpp and this machine's limits");
   AddBenchOptions(*command, options.get());
   command->callback([=] {
-    options->with_peer = command->count("--peer") > 0;
     options->run.picture_cache = "off";  // encoding is to be measured, not remembered
     choice->run = [=] {
       return options->sample.empty() ? BenchRun(*options).Run() : RunSample(*options);
