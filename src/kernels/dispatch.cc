@@ -14,6 +14,7 @@ std::span<const KernelTable* const> AllTables() {
     &Avx512VnniTable(),
     &Avx2Table(),
 #endif
+    &PortableTable(),
     &RefTable(),
   };
   return tables;
