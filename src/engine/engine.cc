@@ -72,6 +72,7 @@ Result<std::shared_ptr<const Engine>> Engine::Open(const EngineOptions& options)
   const auto start = std::chrono::steady_clock::now();
   MCV_ASSIGN_OR_RETURN(std::shared_ptr<Engine> engine, OpenFiles(options));
   MCV_RETURN_IF_ERROR(engine->KeepToLimit());
+  if (options.no_mmap) MCV_RETURN_IF_ERROR(engine->ReadFiles());
   MCV_RETURN_IF_ERROR(engine->Load());
   engine->load_seconds_ =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
@@ -148,6 +149,8 @@ Result<PlannedRun> Engine::MakePlan() const {
   MCV_ASSIGN_OR_RETURN(run.model, MemoryModelOf(files_, config_));
   MemoryRequest& request = run.request;
   request.kernels = {kernels_, options_.numerics, threads(), settings_.largest_blocking()};
+  request.encoder_numerics = options_.encoder_numerics;
+  request.files_in_memory = options_.no_mmap && files_.mapped_bytes() > 0;
   request.context = context_;
   request.cache_type = cache_type();
   request.batch_tokens = batch_tokens_;
@@ -175,6 +178,12 @@ Status Engine::KeepToLimit() {
   return OkStatus();
 }
 
+// After the limit has been looked at, before anything else reads weights.
+Status Engine::ReadFiles() {
+  MCV_RETURN_IF_ERROR(CheckRoomForFiles(files_.mapped_bytes(), ReadMachineMemory().Room()));
+  return files_.ReadIntoMemory();
+}
+
 Status Engine::Load() {
   MCV_ASSIGN_OR_RETURN(tokenizer_, LoadTokenizer(files_));
   if (tokenizer_->vocab_size() > config_.text.vocab) {
@@ -191,6 +200,11 @@ DType Engine::cache_type() const {
   return options_.numerics == Numerics::kExact ? DType::kF32 : DType::kF16;
 }
 
+Numerics Engine::numerics(Stage stage) const {
+  return stage == Stage::kEncode ? options_.encoder_numerics.value_or(options_.numerics)
+                                 : options_.numerics;
+}
+
 int64_t Engine::cache_bytes_per_position() const {
   const auto row =
       RowBytes(cache_type(), uint64_t(config_.text.kv_heads) * uint64_t(config_.text.head_dim));
@@ -200,7 +214,8 @@ int64_t Engine::cache_bytes_per_position() const {
 EncoderId Engine::encoder_id() const {
   std::call_once(encoder_id_once_, [this] {
     const bool in_program = options_.model.empty() && options_.built_in->in_program;
-    encoder_id_ = IdentifyEncoder(files_, config_, {options_.numerics, target_name(), in_program});
+    encoder_id_ =
+        IdentifyEncoder(files_, config_, {numerics(Stage::kEncode), target_name(), in_program});
   });
   return encoder_id_;
 }
@@ -232,6 +247,7 @@ Result<std::unique_ptr<Session>> Engine::NewSession() const {
   parts.pool = &resources->pool;
   parts.guard = guard_.get();
   parts.enter_stage = [this, context = &resources->context](Stage stage) {
+    context->numerics = numerics(stage);
     return std::make_unique<StageScope>(settings_.of(stage), topology_, *context);
   };
   DecoderOptions options;

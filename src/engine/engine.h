@@ -45,6 +45,10 @@ struct EngineOptions {
   std::string tuning;
   std::string target;  // kernels by name; empty: the best that runs here
   Numerics numerics = Numerics::kFast;
+  std::optional<Numerics> encoder_numerics;  // nothing: as `numerics`
+  // Reads the model's files into memory of this process's own instead of mapping them: nothing
+  // comes from the disk later, and nothing is ever given back, the encoder included.
+  bool no_mmap = false;
   int64_t context = 0;  // positions; 0: what the model was made for, at most 8192
   // How keys and values are kept: kF32, kF16, kBF16 or kQ8_0. Nothing: kF32 for exact numerics,
   // else kF16.
@@ -101,6 +105,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   const std::string& thread_source() const { return thread_source_; }
   int64_t context_length() const { return context_; }
   DType cache_type() const;
+  Numerics numerics(Stage stage) const;
   // Bytes of cache for one position.
   int64_t cache_bytes_per_position() const;
   double load_seconds() const { return load_seconds_; }
@@ -115,6 +120,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   void UseTuning();
   Result<PlannedRun> MakePlan() const;
   Status KeepToLimit();
+  Status ReadFiles();
   Status Load();
   // Computed when a picture is first looked for.
   EncoderId encoder_id() const;

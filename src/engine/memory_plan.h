@@ -9,6 +9,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -60,6 +61,9 @@ PictureShape LargestPictureShape(const ModelConfig& config);
 
 struct MemoryRequest {
   ScratchSetting kernels;
+  std::optional<Numerics> encoder_numerics;  // nothing: those of `kernels`
+  // The files were read into memory when the model was opened: all weights are there at any time.
+  bool files_in_memory = false;
   int64_t context = 0;  // positions that the cache is made for
   DType cache_type = DType::kF16;
   int64_t batch_tokens = 512;

@@ -177,10 +177,10 @@ WorkSetting::WorkSetting(const Engine& model, const CpuTopology& machine, int th
     : engine(model), topology(machine), pool(threads) {
   context.pool = &pool;
   context.table = &model.kernels();
-  context.numerics = model.options().numerics;
 }
 
 Result<std::unique_ptr<StageWork>> StageWork::Create(Stage stage, WorkSetting& setting) {
+  setting.context.numerics = setting.engine.numerics(stage);
   if (stage == Stage::kEncode) return std::unique_ptr<StageWork>(new EncodeWork(setting));
   const Engine& engine = setting.engine;
   const bool decode = stage == Stage::kDecode;

@@ -190,7 +190,7 @@ TEST_F(CliTest, PlansWithoutLoading) {
 // The program's peak is what its plan says, above by no more than the allocator's habits.
 TEST_F(CliTest, TheRunKeepsToItsPlan) {
   const std::string picture = Data("images/img_900x300.png");
-  for (const std::string& model : {std::string(), Model()}) {
+  for (const std::string& model : {std::string(), Model(), Model() + " --no-mmap"}) {
     const std::string options = " -n 16 --json --threads 2 --ctx 2048 " + model;
     const Finished plan = RunProgram("plan " + picture + options);
     const Finished run = RunProgram("ask " + picture + " 'What is it?'" + options);

@@ -101,11 +101,23 @@ void AddMachineOptions(CLI::App& app, RunOptions* o) {
       ->check(CLI::IsMember({"exact", "fast"}))
       ->capture_default_str()
       ->group(group);
+  app.add_option("--encoder-numerics", o->encoder_numerics,
+                 "the same for the encoder alone (default: as --numerics)")
+      ->check(CLI::IsMember({"exact", "fast"}))
+      ->group(group);
+  app.add_flag("--no-mmap", o->engine.no_mmap,
+               "read the model files into memory and keep all of it, the encoder too, instead of "
+               "mapping them (more memory; nothing is read from the disk later)")
+      ->group(group);
   app.add_option("--cache-type", o->cache_type,
                  "keys and values as f32, f16, bf16 or q8_0, which takes half of f16 "
                  "(default: f16, exact: f32)")
       ->check(CLI::IsMember({"f32", "f16", "bf16", "q8_0"}))
       ->group(group);
+}
+
+Numerics NumericsOf(const std::string& name) {
+  return name == "exact" ? Numerics::kExact : Numerics::kFast;
 }
 
 DType CacheType(const std::string& name) {
@@ -183,7 +195,10 @@ void AddRunOptions(CLI::App& app, RunOptions* options) {
 
 Result<EngineOptions> ToEngineOptions(const RunOptions& options) {
   EngineOptions engine = options.engine;
-  engine.numerics = options.numerics == "exact" ? Numerics::kExact : Numerics::kFast;
+  engine.numerics = NumericsOf(options.numerics);
+  if (!options.encoder_numerics.empty()) {
+    engine.encoder_numerics = NumericsOf(options.encoder_numerics);
+  }
   if (!options.cache_type.empty()) engine.cache_type = CacheType(options.cache_type);
   if (options.positions == "strip") engine.positions = PositionRule::kStrip;
   if (options.positions == "grid") engine.positions = PositionRule::kGrid;

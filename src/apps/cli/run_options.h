@@ -20,7 +20,8 @@ namespace mcv::cli {
 struct RunOptions {
   EngineOptions engine;
   std::string numerics = "fast";
-  std::string cache_type;  // empty: F32 for exact numerics, else F16
+  std::string encoder_numerics;  // empty: as numerics
+  std::string cache_type;        // empty: F32 for exact numerics, else F16
   std::string threads;    // "4", or "4,4,2" for encode, prefill and decode; empty: what tuning says
   std::string tuning;     // a file, "off", or empty: the user's own
   std::string positions;  // empty: what the model's files say
