@@ -20,6 +20,7 @@ struct BenchOptions {
   int64_t decode_tokens = 0;      // 0: 32, or 8 when quick
   bool quick = false;
   double timeout_seconds = 3600.0;
+  bool ladder = false;
 
   bool with_peer = false;
   std::string peer;  // the words before each llama.cpp command
