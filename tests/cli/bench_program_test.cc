@@ -290,6 +290,59 @@ TEST_F(BenchTest, ResultsAreWrittenAndGoneOnWith) {
   EXPECT_EQ(RunProgram(command + " --resume").exit_code, 3);
 }
 
+// The shipped model, whose answers are certain enough for rounding not to matter: every step runs
+// as it says, and all of them say the same.
+TEST_F(BenchTest, EveryStepOfTheLadderRunsAsItSaysAndAnswersTheSame) {
+  const std::string command = "bench --ladder --tuning off --output " + Path("out") +
+                              " --model " MCV_TESTDATA "/../models/nano/llm-q8_0.gguf";
+  const Finished run = RunProgram(command);
+  ASSERT_EQ(run.exit_code, 0) << run.output;
+  EXPECT_THAT(run.output, HasSubstr("answers: all 5 steps gave the same"));
+  const auto json = nlohmann::json::parse(Read("out/results.json"));
+  const auto& steps = json["steps"];
+  ASSERT_EQ(steps.size(), 5u);
+  const auto setup = [&](size_t step) {
+    return steps[step]["runs"][0]["setup"].get<std::string>();
+  };
+  for (size_t i = 0; i < steps.size(); ++i) {
+    SCOPED_TRACE(steps[i]["title"]);
+    const auto& measured = steps[i]["runs"][0];
+    EXPECT_GT(measured["answer"].size(), 1u);
+    EXPECT_EQ(measured["answer"], steps[0]["runs"][0]["answer"]);
+    EXPECT_GT(measured["own_bytes"], 0u);
+    for (const char* name : {"encode", "first token", "prefill", "decode", "memory"}) {
+      EXPECT_GT(steps[i]["measures"][name]["median"], 0.0) << name;
+    }
+    EXPECT_EQ(setup(i).starts_with("portable kernels"), i < 2 || setup(4).starts_with("portable"));
+    EXPECT_THAT(setup(i), HasSubstr(i == 0 ? "files in memory" : "files mapped"));
+    EXPECT_THAT(setup(i), HasSubstr(i < 4 ? "encoder exact" : "encoder fast"));
+    EXPECT_THAT(setup(i), HasSubstr(i < 3 ? "asked for: encode 4 threads" : "threads default"));
+  }
+  EXPECT_THAT(Read("out/results.svg"), HasSubstr("</svg>"));
+  EXPECT_THAT(Read("out/results.md"), HasSubstr("| + encoder |"));
+
+  // Nothing is measured again.
+  EXPECT_EQ(RunProgram(command).exit_code, 3);
+  EXPECT_EQ(RunProgram(command + " --resume").exit_code, 0);
+  EXPECT_EQ(nlohmann::json::parse(Read("out/results.json"))["steps"], steps);
+  const Finished other = RunProgram(command + " --resume --decode-tokens 5");
+  EXPECT_EQ(other.exit_code, 3);
+  EXPECT_THAT(other.output, HasSubstr("decode_tokens: was '8', is '5'"));
+}
+
+TEST_F(BenchTest, TheLadderNeedsAnEncoderAndItsOwnOptions) {
+  fs::remove(Path("model/mmproj-f16.gguf"));
+  const Finished blind = RunProgram("bench --ladder --model " + Path("model/llm-f16.gguf"));
+  EXPECT_EQ(blind.exit_code, 3);
+  EXPECT_THAT(blind.output, HasSubstr("without an encoder"));
+  for (const char* option : {"--threads 2", "--rows load", "--quick", "--numerics exact"}) {
+    EXPECT_EQ(RunProgram("bench --ladder " + std::string(option)).exit_code, 2) << option;
+  }
+  const Finished unmapped = RunProgram("bench --no-mmap" + Model());
+  EXPECT_EQ(unmapped.exit_code, 2);
+  EXPECT_THAT(unmapped.output, HasSubstr("--ladder shows"));
+}
+
 TEST_F(BenchTest, AFolderThatCannotBeWrittenIsNamed) {
   const Finished output =
       RunProgram("bench --rows prefill@8 --quick --output /dev/null/out" + Model());

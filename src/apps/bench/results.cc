@@ -3,6 +3,7 @@
 #include <sys/utsname.h>
 
 #include <algorithm>
+#include <ctime>
 #include <fstream>
 
 #include "apps/bench/values.h"
@@ -132,6 +133,13 @@ Status TakeRuns(const json& list, std::vector<Measured>* runs) {
   return OkStatus();
 }
 
+double LimitFrom(const json& limits, const char* name) {
+  const auto found = limits.find(name);
+  return found != limits.end() && found->is_number() ? found->get<double>() : 0.0;
+}
+
+}  // namespace
+
 Status CompareSettings(const json& saved, const std::map<std::string, std::string>& settings) {
   std::string differences;
   for (const auto& [name, value] : settings) {
@@ -145,13 +153,6 @@ Status CompareSettings(const json& saved, const std::map<std::string, std::strin
   return InvalidArgument("--resume: the earlier run was made with other settings:" + differences +
                          "\nrepeat it as it was, or give another --output");
 }
-
-double LimitFrom(const json& limits, const char* name) {
-  const auto found = limits.find(name);
-  return found != limits.end() && found->is_number() ? found->get<double>() : 0.0;
-}
-
-}  // namespace
 
 std::vector<TableRow> Tabulate(const Results& results) {
   std::vector<TableRow> table;
@@ -226,6 +227,15 @@ std::map<std::string, std::string> DescribeMachine() {
   }
   machine["processors"] = std::to_string(DefaultThreadCount());
   return machine;
+}
+
+std::string UtcNow() {
+  const std::time_t now = std::time(nullptr);
+  std::tm parts = {};
+  gmtime_r(&now, &parts);
+  char text[32];
+  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
+  return text;
 }
 
 }  // namespace mcv::bench

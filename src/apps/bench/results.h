@@ -72,7 +72,15 @@ nlohmann::json ToJson(const Results& results);
 //   InvalidArgument  it was made with other settings: the message names each
 Status TakeEarlierRuns(const std::string& text, Results* results);
 
+// The part of it that both kinds of results need: InvalidArgument names each setting that is not as
+// it was saved.
+Status CompareSettings(const nlohmann::json& saved,
+                       const std::map<std::string, std::string>& settings);
+
 // "AMD EPYC", the kernel's release, processors: what a result must be read with.
 std::map<std::string, std::string> DescribeMachine();
+
+// Now, ISO 8601.
+std::string UtcNow();
 
 }  // namespace mcv::bench

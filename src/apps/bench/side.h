@@ -23,7 +23,8 @@ struct Material {
   double timeout_seconds = 3600.0;
   const std::atomic<bool>* cancel = nullptr;
   const std::string& PictureFor(const Job& job) const {
-    return job.kind == JobKind::kView ? view_picture : large_picture;
+    const bool view = job.kind == JobKind::kView || job.kind == JobKind::kAnswer;
+    return view ? view_picture : large_picture;
   }
 };
 

@@ -4,7 +4,6 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
-#include <ctime>
 #include <filesystem>
 #include <iostream>
 #include <memory>
@@ -15,6 +14,8 @@
 #include "apps/bench/results.h"
 #include "apps/bench/run.h"
 #include "apps/bench/workload.h"
+#include "apps/cli/bench_ladder.h"
+#include "apps/cli/bench_names.h"
 #include "apps/cli/bench_options.h"
 #include "apps/cli/bench_peers.h"
 #include "apps/cli/bench_pictures.h"
@@ -63,33 +64,6 @@ std::string Objection(const bench::Row& row, int64_t decode_tokens, const bench:
   const int64_t views =
       row.kind == bench::RowKind::kEncodeView ? 1 : bench::PictureViews(model.config);
   return too_short(views * (model.config.resampler.queries + 8) + 64, model.context);
-}
-
-std::string UtcNow() {
-  const std::time_t now = std::time(nullptr);
-  std::tm parts = {};
-  gmtime_r(&now, &parts);
-  char text[32];
-  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
-  return text;
-}
-
-// File names with sizes; no folders.
-std::string ModelText(const bench::ModelFacts& model) {
-  if (model.files.empty()) return model.described;
-  std::string text;
-  if (model.text_file.empty()) {
-    text = fs::path(model.described).lexically_normal().filename().string();
-  } else {
-    text = fs::path(model.text_file).filename().string();
-    if (!model.vision_file.empty()) {
-      text += " + " + fs::path(model.vision_file).filename().string();
-    }
-  }
-  text += ", MiniCPM-V " + std::string(model.config.row().short_name) + ", weights " +
-          FormatBytes(model.text_bytes);
-  if (model.vision_bytes > 0) text += " + " + FormatBytes(model.vision_bytes);
-  return text;
 }
 
 class BenchRun {
@@ -183,7 +157,7 @@ class BenchRun {
   }
 
   void DescribeSettings() {
-    results_.date = UtcNow();
+    results_.date = bench::UtcNow();
     results_.decode_tokens = options_.decode_tokens;
     results_.machine = bench::DescribeMachine();
     auto& settings = results_.settings;
@@ -305,7 +279,8 @@ Result<bench::WorkloadOptions> ParseSample(const BenchOptions& options) {
   }
   for (const bench::JobKind known :
        {bench::JobKind::kView, bench::JobKind::kPicture, bench::JobKind::kPictureCold,
-        bench::JobKind::kPrefill, bench::JobKind::kDecode, bench::JobKind::kLoad}) {
+        bench::JobKind::kPrefill, bench::JobKind::kDecode, bench::JobKind::kLoad,
+        bench::JobKind::kAnswer}) {
     work.kind = known;
     if (bench::JobKey({known, work.tokens, {}}) == name) {
       work.decode_tokens = options.decode_tokens > 0 ? options.decode_tokens : 1;
@@ -336,8 +311,13 @@ void AddBenchCommand(CLI::App& app, CommandChoice* choice) {
       "bench", "Measure speed and memory, beside llama.cpp and this machine's limits");
   AddBenchOptions(*command, options.get());
   command->callback([=] {
+    if (options->sample.empty() && options->run.engine.no_mmap) {
+      throw CLI::ValidationError("--no-mmap",
+                                 "the table is measured without it; --ladder shows what it does");
+    }
     options->run.picture_cache = "off";  // encoding is to be measured, not remembered
     choice->run = [=] {
+      if (options->ladder) return RunBenchLadder(*options, MCV_VERSION);
       return options->sample.empty() ? BenchRun(*options).Run() : RunSample(*options);
     };
   });

@@ -141,6 +141,25 @@ void AddOutputOptions(CLI::App& app, BenchOptions* o) {
       ->group(group);
 }
 
+// After the options that mean nothing for it.
+void AddLadderOptions(CLI::App& app, BenchOptions* o) {
+  const std::string group = "Ladder";
+  CLI::Option* ladder =
+      app.add_flag("--ladder", o->ladder,
+                   "instead of the table: what each step of the paper's deployment wins here "
+                   "(none, + memory, + compilation, + configuration, + encoder)")
+          ->group(group);
+  for (const char* other : {"--threads", "--numerics", "--encoder-numerics", "--rows", "--quick",
+                            "--peer", "--text-only"}) {
+    ladder->excludes(app.get_option(other));
+  }
+  app.add_option("--tuning", o->run.tuning,
+                 "what the step of configuration uses: a file of minicpmv tune, or off (default: "
+                 "the user's own)")
+      ->option_text("FILE|off")
+      ->group(group);
+}
+
 }  // namespace
 
 void AddBenchOptions(CLI::App& app, BenchOptions* options) {
@@ -149,10 +168,12 @@ void AddBenchOptions(CLI::App& app, BenchOptions* options) {
   AddTableOptions(app, options);
   AddPeerOptions(app, options);
   AddOutputOptions(app, options);
+  AddLadderOptions(app, options);
   // An empty group hides them.
   app.add_option("--sample", options->sample)->group("");
   app.add_option("--sample-picture", options->sample_picture)->group("");
   app.add_option("--sample-question", options->sample_question)->group("");
+  app.add_flag("--no-mmap", options->run.engine.no_mmap)->group("");
 }
 
 }  // namespace mcv::cli

@@ -31,6 +31,7 @@ struct BenchOptions {
   int64_t decode_tokens = 0;      // 0: 32, or 8 when quick
   bool quick = false;
   double timeout_seconds = 3600.0;
+  bool ladder = false;
 
   std::vector<PeerChoice> peers;
   std::string pictures;  // folder to draw them into
