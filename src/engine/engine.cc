@@ -136,9 +136,8 @@ void Engine::UseTuning() {
                      "; minicpmv tune writes it anew");
     return;
   }
-  const TuningEntry* entry = file->Find(
-      MachineKey(topology_, TargetName(*kernels_), options_.numerics, encoder_numerics()),
-      ModelKey(files_));
+  const TuningEntry* entry =
+      file->Find(MachineKey(topology_, TargetName(*kernels_), options_.numerics), ModelKey(files_));
   if (entry == nullptr) {
     thread_source_ = "default; " + options_.tuning + " is of another machine or model";
     return;

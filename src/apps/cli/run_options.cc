@@ -117,10 +117,6 @@ void AddMachineOptions(CLI::App& app, RunOptions* o) {
       ->group(group);
 }
 
-Numerics NumericsOf(const std::string& name) {
-  return name == "exact" ? Numerics::kExact : Numerics::kFast;
-}
-
 DType CacheType(const std::string& name) {
   if (name == "f32") return DType::kF32;
   if (name == "bf16") return DType::kBF16;
