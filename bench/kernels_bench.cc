@@ -9,7 +9,9 @@
 #include <vector>
 
 #include "apps/bench/machine_limits.h"
+#include "base/cpu_topology.h"
 #include "base/random.h"
+#include "base/system_files.h"
 #include "formats/quant/quant.h"
 #include "kernels/kernels.h"
 
@@ -202,6 +204,24 @@ void BM_Epilogue(benchmark::State& state, Activation activation) {
   state.SetItemsProcessed(state.iterations() * t * n);
 }
 
+// The value of the first "key : value" line of /proc/cpuinfo; "" where there is none.
+std::string CpuInfo(const std::string& cpuinfo, const std::string& key) {
+  const size_t line = cpuinfo.find("\n" + key + "\t");
+  if (line == std::string::npos) return "";
+  const size_t start = cpuinfo.find(": ", line) + 2;
+  return cpuinfo.substr(start, cpuinfo.find('\n', start) - start);
+}
+
+// Processors of different generations can carry the same name ("AMD EPYC").
+std::string CpuName() {
+  const std::string cpuinfo = ReadSystemFile("/proc/cpuinfo");
+  std::string name = ReadCpuTopology().model;
+  if (name.empty()) name = "unknown processor";
+  const std::string family = CpuInfo(cpuinfo, "cpu family"), model = CpuInfo(cpuinfo, "model");
+  if (!family.empty() && !model.empty()) name += ", family " + family + ", model " + model;
+  return name;
+}
+
 void Register() {
   using benchmark::RegisterBenchmark;
   const auto shape = [](benchmark::internal::Benchmark* b, std::vector<int64_t> args) {
@@ -261,6 +281,7 @@ int main(int argc, char** argv) {
     return 2;
   }
   mcv::bench::Register();
+  benchmark::AddCustomContext("cpu", mcv::bench::CpuName());
   benchmark::AddCustomContext("target", std::string(mcv::TargetName(**table)));
   const mcv::bench::Limits& limits = mcv::bench::TheMachine().limits;
   const auto tera = [](double ops) { return std::to_string(ops * 1e-12); };
@@ -269,6 +290,7 @@ int main(int argc, char** argv) {
   benchmark::AddCustomContext("limit_fp32_Tops", tera(limits.fp32_ops));
   benchmark::AddCustomContext("limit_bf16_Tops", tera(limits.bf16_ops));
   benchmark::AddCustomContext("limit_int8_Tops", tera(limits.int8_ops));
+  benchmark::AddCustomContext("limit_int16_Tops", tera(limits.int16_ops));
   benchmark::RunSpecifiedBenchmarks();
   return 0;
 }

@@ -15,6 +15,7 @@ engine_packages=(
 # What the tests add.
 test_packages=(
   libgtest-dev libgmock-dev libbenchmark-dev
+  valgrind  # counts the kernels' instructions (./dev counts)
   clang-14 libclang-rt-14-dev clang-format-14 clang-tidy-14
   python3-skimage gnome-backgrounds  # real photographs
   librsvg2-bin poppler-utils         # a PDF, and its pages as pictures

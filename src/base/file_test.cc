@@ -37,6 +37,38 @@ TEST_F(FileTest, WritesThenMaps) {
   EXPECT_EQ(ReadFile(Path("a"), 4).status().code(), StatusCode::kResourceExhausted);
 }
 
+TEST_F(FileTest, ReadsIntoMemoryAtTheSameAddress) {
+  const std::string text(100'000, 'x');
+  ASSERT_TRUE(WriteFile(Path("a"), text + "end").ok());
+  auto file = MappedFile::Open(Path("a"));
+  ASSERT_TRUE(file.ok());
+  const auto before = file->data();
+  EXPECT_FALSE(file->in_memory());
+  ASSERT_TRUE(file->ReadIntoMemory().ok());
+  EXPECT_TRUE(file->in_memory());
+  EXPECT_EQ(file->data().data(), before.data());
+  EXPECT_EQ(std::string(reinterpret_cast<const char*>(before.data()), before.size()), text + "end");
+  // Nothing comes from the file any more.
+  fs::resize_file(Path("a"), 1);
+  EXPECT_EQ(static_cast<char>(before[before.size() - 1]), 'd');
+  EXPECT_TRUE(file->ReadIntoMemory().ok());
+  const MappedFile moved = *std::move(file);
+  EXPECT_TRUE(moved.in_memory());
+}
+
+TEST_F(FileTest, AFileThatChangedIsNotReadIntoMemory) {
+  for (const char* now : {"HELLO", "hello and more", ""}) {
+    ASSERT_TRUE(WriteFile(Path("a"), "hello").ok());
+    auto file = MappedFile::Open(Path("a"));
+    ASSERT_TRUE(file.ok());
+    ASSERT_TRUE(WriteFile(Path("a"), now).ok());
+    EXPECT_EQ(file->ReadIntoMemory().code(), StatusCode::kCorrupt);
+    EXPECT_EQ(static_cast<char>(file->data()[0]), 'h');  // still the file that was opened
+    fs::remove(Path("a"));
+    EXPECT_EQ(file->ReadIntoMemory().code(), StatusCode::kNotFound);
+  }
+}
+
 TEST_F(FileTest, AReplacedFileIsAnotherFile) {
   ASSERT_TRUE(WriteFile(Path("a"), "hello").ok());
   const FileIdentity first = MappedFile::Open(Path("a"))->identity();

@@ -50,6 +50,19 @@ Result<FileIdentity> IdentifyRegularFile(int fd, const std::string& path) {
                       Nanoseconds(info.st_ctim)};
 }
 
+// Fills `bytes` from the file's start.
+Status ReadAll(int fd, const std::string& path, std::span<std::byte> bytes) {
+  for (size_t done = 0; done < bytes.size();) {
+    const ssize_t got =
+        ::pread(fd, bytes.data() + done, bytes.size() - done, static_cast<off_t>(done));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return SystemError(path, "cannot read");
+    if (got == 0) return Corrupt(path + ": the file became shorter while it was read");
+    done += static_cast<size_t>(got);
+  }
+  return OkStatus();
+}
+
 }  // namespace
 
 Result<MappedFile> MappedFile::Open(const std::string& path) {
@@ -68,6 +81,24 @@ Result<MappedFile> MappedFile::Open(const std::string& path) {
   return file;
 }
 
+Status MappedFile::ReadIntoMemory() {
+  if (in_memory_ || data_ == nullptr) return OkStatus();
+  Descriptor fd(::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (fd.get() < 0) return SystemError(path_, "cannot open");
+  MCV_ASSIGN_OR_RETURN(const FileIdentity identity, IdentifyRegularFile(fd.get(), path_));
+  if (identity != identity_) return Corrupt(path_ + ": the file has changed since it was opened");
+  void* address = ::mmap(const_cast<std::byte*>(data_), size_, PROT_READ | PROT_WRITE,
+                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+  if (address == MAP_FAILED) {
+    return ResourceExhausted(path_ + ": no memory for its " + std::to_string(size_) +
+                             " bytes: " + std::strerror(errno));
+  }
+  in_memory_ = true;
+  MCV_RETURN_IF_ERROR(ReadAll(fd.get(), path_, {static_cast<std::byte*>(address), size_}));
+  if (::mprotect(address, size_, PROT_READ) != 0) return SystemError(path_, "cannot protect");
+  return OkStatus();
+}
+
 MappedFile::MappedFile(MappedFile&& other) noexcept { *this = std::move(other); }
 
 MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
@@ -75,6 +106,7 @@ MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
   std::swap(size_, other.size_);
   std::swap(path_, other.path_);
   std::swap(identity_, other.identity_);
+  std::swap(in_memory_, other.in_memory_);
   return *this;
 }
 

@@ -1,4 +1,4 @@
-// Read-only mapped files: weights stay in the file's own pages and are never copied.
+// Read-only mapped files: weights stay in the file's own pages and are never copied, unless asked.
 #pragma once
 
 #include <cstddef>
@@ -36,6 +36,15 @@ class MappedFile {
   const std::string& path() const { return path_; }
   const FileIdentity& identity() const { return identity_; }
 
+  // Reads the whole file into memory of this process's own, at the same address: views of data()
+  // stay valid and show the same bytes. Nobody may read meanwhile; after an error the contents are
+  // gone.
+  //   Corrupt            the file is not the one any more that was opened
+  //   ResourceExhausted  the system has no memory for it
+  Status ReadIntoMemory();
+  // Such pages are not the file's: the hints below would lose them.
+  bool in_memory() const { return in_memory_; }
+
   // Hints for the kernel on parts of any mapping; they change residency, never contents.
   // Reads the range ahead (asynchronously).
   static void WillNeed(std::span<const std::byte> range);
@@ -54,6 +63,7 @@ class MappedFile {
   size_t size_ = 0;
   std::string path_;
   FileIdentity identity_;
+  bool in_memory_ = false;
 };
 
 // Reads a whole small file, refusing more than max_bytes before allocating.

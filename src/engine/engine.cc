@@ -72,6 +72,7 @@ Result<std::shared_ptr<const Engine>> Engine::Open(const EngineOptions& options)
   const auto start = std::chrono::steady_clock::now();
   MCV_ASSIGN_OR_RETURN(std::shared_ptr<Engine> engine, OpenFiles(options));
   MCV_RETURN_IF_ERROR(engine->KeepToLimit());
+  if (options.no_mmap) MCV_RETURN_IF_ERROR(engine->ReadFiles());
   MCV_RETURN_IF_ERROR(engine->Load());
   engine->load_seconds_ =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
@@ -135,9 +136,8 @@ void Engine::UseTuning() {
                      "; minicpmv tune writes it anew");
     return;
   }
-  const TuningEntry* entry = file->Find(
-      MachineKey(topology_, TargetName(*kernels_), options_.numerics, encoder_numerics()),
-      ModelKey(files_));
+  const TuningEntry* entry =
+      file->Find(MachineKey(topology_, TargetName(*kernels_), options_.numerics), ModelKey(files_));
   if (entry == nullptr) {
     thread_source_ = "default; " + options_.tuning + " is of another machine or model";
     return;
@@ -155,6 +155,7 @@ Result<PlannedRun> Engine::MakePlan() const {
   MemoryRequest& request = run.request;
   request.kernels = {kernels_, options_.numerics, threads(), settings_.largest_blocking()};
   request.encoder_numerics = encoder_numerics();
+  request.files_in_memory = options_.no_mmap && files_.mapped_bytes() > 0;
   request.context = context_;
   request.cache_type = cache_type();
   request.batch_tokens = batch_tokens_;
@@ -180,6 +181,12 @@ Status Engine::KeepToLimit() {
   notes_.insert(notes_.end(), fitted.notes.begin(), fitted.notes.end());
   guard_ = std::make_unique<MemoryGuard>(std::move(run.model), std::move(fitted.request), limit);
   return OkStatus();
+}
+
+// After the limit has been looked at, before anything else reads weights.
+Status Engine::ReadFiles() {
+  MCV_RETURN_IF_ERROR(CheckRoomForFiles(files_.mapped_bytes(), ReadMachineMemory().Room()));
+  return files_.ReadIntoMemory();
 }
 
 Status Engine::Load() {

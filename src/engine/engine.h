@@ -47,6 +47,9 @@ struct EngineOptions {
   Numerics numerics = Numerics::kFast;
   // The encoder's own, the only ones that may be kInt8. Nothing: `numerics`.
   std::optional<Numerics> encoder_numerics;
+  // Reads the model's files into memory of this process's own instead of mapping them: nothing
+  // comes from the disk later, and nothing is ever given back, the encoder included.
+  bool no_mmap = false;
   int64_t context = 0;  // positions; 0: what the model was made for, at most 8192
   // How keys and values are kept: kF32, kF16, kBF16 or kQ8_0. Nothing: kF32 for exact numerics,
   // else kF16.
@@ -118,6 +121,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   void UseTuning();
   Result<PlannedRun> MakePlan() const;
   Status KeepToLimit();
+  Status ReadFiles();
   Status Load();
   // Computed when a picture is first looked for.
   EncoderId encoder_id() const;

@@ -81,6 +81,49 @@ INSTANTIATE_TEST_SUITE_P(
                       GoldenAnswer{kMiniCpm, "v20_tiny/img_40x30.json", "img_40x30"}),
     [](const auto& info) { return info.index == 0 ? "Llama25Sliced" : "MiniCpm20"; });
 
+// Tokens of an answer about a picture.
+std::vector<int32_t> AnswerOf(const EngineOptions& options) {
+  const auto session = OpenSession(options);
+  if (session == nullptr) return {};
+  const auto picture = session->AddImage(Stored("img_40x30"));
+  EXPECT_TRUE(picture.ok()) << picture.status().ToString();
+  AskOptions ask;
+  ask.max_tokens = 12;
+  const auto answer = session->Ask({"What is in the picture?", {*picture}}, ask);
+  EXPECT_TRUE(answer.ok()) << answer.status().ToString();
+  return answer.ok() ? answer->ids : std::vector<int32_t>();
+}
+
+TEST(EngineTest, FilesInMemoryAnswerTheSame) {
+  for (const std::string& model : {kLlama, kMiniCpm}) {
+    EngineOptions options = Exact(model);
+    const auto mapped = AnswerOf(options);
+    EXPECT_FALSE(mapped.empty());
+    options.no_mmap = true;
+    EXPECT_EQ(AnswerOf(options), mapped);
+  }
+}
+
+// The rows that a picture cache keeps are the encoder's, so they tell how it computed.
+TEST(EngineTest, TheEncoderHasNumericsOfItsOwn) {
+  EngineOptions options = Exact(kLlama);
+  options.picture_cache = std::make_shared<PictureCache>(PictureCacheOptions());
+  const auto encoded_anew = [&options] {
+    const auto session = OpenSession(options);
+    const auto picture = session->AddImage(Stored("img_40x30"));
+    EXPECT_TRUE(picture.ok());
+    return session->picture_stats(*picture).source == PictureSource::kEncoded;
+  };
+  EXPECT_TRUE(encoded_anew());
+  options.numerics = Numerics::kFast;
+  options.encoder_numerics = Numerics::kExact;
+  EXPECT_FALSE(encoded_anew());
+  options.encoder_numerics.reset();
+  EXPECT_TRUE(encoded_anew());
+  const auto engine = Engine::Open(options);
+  EXPECT_EQ((*engine)->encoder_numerics(), Numerics::kFast);
+}
+
 TEST(EngineTest, SecondTurnContinuesTheCache) {
   const auto session = OpenSession(Exact(kLlama));
   ASSERT_NE(session, nullptr);

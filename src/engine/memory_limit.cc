@@ -80,6 +80,7 @@ class Adviser {
     SmallerBatch();
     WithoutEncoder();
     HalfTheCache();
+    MappedFiles();
     OtherTypes();
     std::stable_sort(advice_.begin(), advice_.end(),
                      [](const auto& a, const auto& b) { return a.saving > b.saving; });
@@ -135,7 +136,8 @@ class Adviser {
     if (!model_.config.has_vision) return;
     MemoryRequest request = request_;
     request.pictures.clear();
-    Try("--text-only", request);
+    const int64_t file = request_.files_in_memory ? model_.vision_mapped : 0;
+    AddPeak("--text-only", PeakOf(model_, request) - file);
   }
 
   void HalfTheCache() {
@@ -146,9 +148,16 @@ class Adviser {
     Try("--numerics fast", request);
   }
 
+  void MappedFiles() {
+    MemoryRequest request = request_;
+    request.files_in_memory = false;
+    Try("leaving --no-mmap out", request);
+  }
+
   // The peak when a half's weights have so many bytes less; the other phases stay as they are.
   int64_t PeakWithLess(int64_t vision_less, int64_t text_less) const {
     const MemoryPlan plan = PlanWholeContext(model_, request_);
+    if (request_.files_in_memory) return plan.peak() - vision_less - text_less;
     const auto& totals = plan.totals;
     return std::max(
         {totals[0], totals[1] - vision_less, totals[2] - text_less, totals[3] - text_less});
@@ -229,6 +238,14 @@ Result<FittedRequest> FitToLimit(const MemoryModel& model, const MemoryRequest& 
   FittedRequest fitted = ComeClosestToLimit(model, request, context_is_free, limit);
   if (!fitted.refusal.ok()) return fitted.refusal;
   return fitted;
+}
+
+Status CheckRoomForFiles(uint64_t bytes, std::optional<uint64_t> room) {
+  if (!room || bytes <= *room) return OkStatus();
+  return ResourceExhausted("--no-mmap reads " + MemoryText(static_cast<int64_t>(bytes)) +
+                           " of files into memory, but there is room for " +
+                           MemoryText(static_cast<int64_t>(*room)) +
+                           "; without it the files stay on the disk and their pages come and go");
 }
 
 Status MemoryGuard::Check(const MemoryRequest& request, const std::string& what) const {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -36,6 +37,10 @@ FittedRequest ComeClosestToLimit(const MemoryModel& model, const MemoryRequest& 
 // The same, or its refusal: ResourceExhausted.
 Result<FittedRequest> FitToLimit(const MemoryModel& model, const MemoryRequest& request,
                                  bool context_is_free, int64_t limit);
+
+// Whether files of so many bytes may be read into memory where there is so much room (nothing: the
+// system does not say). ResourceExhausted names both.
+Status CheckRoomForFiles(uint64_t bytes, std::optional<uint64_t> room);
 
 // Asked by a session before it takes memory that the plan has not counted. Immutable.
 class MemoryGuard {

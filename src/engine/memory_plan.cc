@@ -63,9 +63,7 @@ class Planner {
                             kThreadBytes * request_.kernels.threads;
     Add("program and tokenizer", {program, program, program, program});
     Add("weights as copies", {model_.owned, model_.owned, model_.owned, model_.owned});
-    const int64_t vision = has_pictures_ ? model_.vision_mapped : 0;
-    const int64_t kept = model_.pages_stay ? vision : 0;
-    Add("encoder's weights", {0, vision, kept, kept});
+    AddEncoderWeights();
     AddLanguageWeights();
     AddCache();
     AddBuffers();
@@ -98,7 +96,19 @@ class Planner {
     return request_.whole_context && has_pictures_ ? bytes : 0;
   }
 
+  void AddEncoderWeights() {
+    const int64_t vision = has_pictures_ || request_.files_in_memory ? model_.vision_mapped : 0;
+    const int64_t before = request_.files_in_memory ? vision : 0;
+    const int64_t after = request_.files_in_memory || model_.pages_stay ? vision : 0;
+    Add("encoder's weights", {before, vision, after, after});
+  }
+
   void AddLanguageWeights() {
+    if (request_.files_in_memory) {
+      const int64_t all = model_.text_mapped + model_.embedding_mapped;
+      Add("language model's weights", {all, all, all, all});
+      return;
+    }
     const auto bytes = [&](bool last) {
       const int64_t rows = Positions(last) * kFaultAround;
       return model_.text_mapped + std::min(model_.embedding_mapped, rows);

@@ -62,7 +62,9 @@ PictureShape LargestPictureShape(const ModelConfig& config);
 struct MemoryRequest {
   ScratchSetting kernels;
   std::optional<Numerics> encoder_numerics;  // nothing: as `kernels`
-  int64_t context = 0;                       // positions that the cache is made for
+  // The files were read into memory when the model was opened: all weights are there at any time.
+  bool files_in_memory = false;
+  int64_t context = 0;  // positions that the cache is made for
   DType cache_type = DType::kF16;
   int64_t batch_tokens = 512;
   int64_t question_tokens = 64;  // the text of the prompt, the template included

@@ -155,6 +155,53 @@ TEST(MemoryPlan, TheEncodersPagesAreGivenBackBeforeTheLanguageModelsAreTouched) 
   ASSERT_TRUE((*session)->AddImage(other, {.on_progress = check_while_encoding}).ok());
 }
 
+TEST(MemoryPlan, FilesInMemoryAreThereAllTheTime) {
+  EngineOptions options = Options();
+  options.no_mmap = true;
+  const PlannedRun run = PlanOf(options);
+  const MemoryPlan plan = PlanMemory(run.model, run.request);
+  for (const MemoryPhase phase : {MemoryPhase::kOpen, MemoryPhase::kEncode, MemoryPhase::kDecode}) {
+    EXPECT_EQ(BytesOf(plan, "encoder's weights", phase), run.model.vision_mapped);
+    EXPECT_EQ(BytesOf(plan, "language model's weights", phase),
+              run.model.text_mapped + run.model.embedding_mapped);
+  }
+  MemoryRequest mapped = run.request;
+  mapped.files_in_memory = false;
+  EXPECT_GT(plan.peak(), PlanMemory(run.model, mapped).peak());
+  bool advised = false;
+  for (const MemoryAdvice& advice : AdviseMemory(run.model, run.request, 1)) {
+    advised |= advice.change == "leaving --no-mmap out" && advice.saving > 0;
+  }
+  EXPECT_TRUE(advised);
+}
+
+TEST(MemoryPlan, FilesInMemoryAreThisProcesssOwn) {
+  EngineOptions options = Options();
+  options.no_mmap = true;
+  const auto engine = Engine::Open(options);
+  ASSERT_TRUE(engine.ok()) << engine.status().ToString();
+  EXPECT_EQ(ResidentOf("v25_tiny/gguf/llm-f16.gguf"), 0);
+  EXPECT_EQ(ResidentOf("v25_tiny/gguf/mmproj-f16.gguf"), 0);
+}
+
+TEST(MemoryLimit, FilesAreReadOnlyWhereThereIsRoom) {
+  EXPECT_TRUE(CheckRoomForFiles(5'000'000'000, std::nullopt).ok());
+  EXPECT_TRUE(CheckRoomForFiles(5'000'000'000, 5'000'000'000).ok());
+  const Status refused = CheckRoomForFiles(5'000'000'000, 4'000'000'000);
+  EXPECT_EQ(refused.code(), StatusCode::kResourceExhausted);
+  EXPECT_THAT(refused.message(), HasSubstr("5.0 GB"));
+  EXPECT_THAT(refused.message(), HasSubstr("room for 4.0 GB"));
+  // A limit that suffices for mapped files and not for files in memory.
+  EngineOptions options = Options();
+  const PlannedRun run = PlanOf(options);
+  options.context = run.request.context;
+  options.memory_limit_bytes = PlanWholeContext(run.model, run.request).peak();
+  EXPECT_TRUE(Engine::Open(options).ok());
+  options.no_mmap = true;
+  options.memory_limit_bytes -= run.model.vision_mapped;
+  EXPECT_EQ(Engine::Open(options).status().code(), StatusCode::kResourceExhausted);
+}
+
 TEST(MemoryLimit, ALooseLimitChangesNothing) {
   const PlannedRun run = PlanOf(Options());
   const auto fitted = FitToLimit(run.model, run.request, true, int64_t{1} << 40);

@@ -92,12 +92,9 @@ Json ParseJson(std::string_view text) {
 
 }  // namespace
 
-std::string MachineKey(const CpuTopology& topology, std::string_view target, Numerics numerics,
-                       Numerics encoder) {
-  std::string key = Printable(topology.model) + "; " + topology.Describe() + "; " +
-                    std::string(target) + " " + std::string(NumericsName(numerics));
-  if (encoder != numerics) key += ", encoder " + std::string(NumericsName(encoder));
-  return key;
+std::string MachineKey(const CpuTopology& topology, std::string_view target, Numerics numerics) {
+  return Printable(topology.model) + "; " + topology.Describe() + "; " + std::string(target) + " " +
+         std::string(NumericsName(numerics));
 }
 
 std::string ModelKey(const ModelFiles& files) {

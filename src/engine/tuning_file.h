@@ -21,8 +21,7 @@ struct TuningEntry {
 
 // Processor, usable processors and their layout, instruction set and numerics: what makes a
 // measurement hold.
-std::string MachineKey(const CpuTopology& topology, std::string_view target, Numerics numerics,
-                       Numerics encoder);
+std::string MachineKey(const CpuTopology& topology, std::string_view target, Numerics numerics);
 // Version, name and a digest of every tensor's name, type and size.
 std::string ModelKey(const ModelFiles& files);
 

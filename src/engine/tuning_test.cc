@@ -53,7 +53,7 @@ class TuningTest : public ::testing::Test {
   // An entry that fits this machine and the test's model.
   TuningEntry Fitting() {
     const auto engine = Open();
-    return {MachineKey(ReadCpuTopology(), engine->target_name(), Numerics::kFast, Numerics::kFast),
+    return {MachineKey(ReadCpuTopology(), engine->target_name(), Numerics::kFast),
             ModelKey(engine->files()), Unusual()};
   }
   fs::path folder_;

@@ -36,6 +36,7 @@ std::span<const KernelTable* const> AllTables() {
     &Avx512VnniTable(),
     &Avx2Table(),
 #endif
+    &PortableTable(),
     &RefTable(),
   };
   return tables;

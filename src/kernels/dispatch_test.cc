@@ -17,6 +17,13 @@ TEST(DispatchTest, RefIsAlwaysThereAndLast) {
   EXPECT_EQ(targets.back(), "ref");
 }
 
+// What a build without any instruction set's code runs, before the slow oracle.
+TEST(DispatchTest, PortableIsAlwaysThereAndBeforeRef) {
+  const auto targets = AvailableTargets();
+  ASSERT_GE(targets.size(), 2u);
+  EXPECT_EQ(targets[targets.size() - 2], "portable");
+}
+
 TEST(DispatchTest, ForcedTargetIsTheActiveOne) {
   for (const std::string& name : TargetNames()) {
     Result<const KernelTable*> table = ChooseTarget(name);

@@ -91,7 +91,7 @@ struct Context {
   std::vector<std::byte> scratch;
 };
 
-// Targets that this machine can run, best first: "avx512bf16", "avx512vnni", "avx2", "ref", ...
+// Targets that this machine can run, best first: "avx512bf16", ..., "avx2", "portable", "ref".
 std::vector<std::string_view> AvailableTargets();
 // "" = the best, or what MCV_TARGET names. An unknown or impossible name is an error that lists the
 // others.

@@ -1,8 +1,8 @@
 // What an instruction set supplies: one table of functions on rows and blocks of rows.
 //
 // The drivers (drivers/) block, pack and share work among threads and know no instruction set; the
-// leaves (ref/, x86_avx2/, x86_avx512/) know nothing of threads. Every call does enough work (a
-// row, a tile, a strip) that going through a pointer costs nothing.
+// leaves (ref/, portable/, x86_avx2/, x86_avx512/) know nothing of threads. Every call does enough
+// work (a row, a tile, a strip) that going through a pointer costs nothing.
 //
 // There are two ways to multiply by a weight [N, K]:
 //   DotKernel    few tokens: rows are read once, in place, in the file's layout (memory bound);
@@ -134,6 +134,7 @@ struct KernelTable {
 std::span<const KernelTable* const> AllTables();
 
 const KernelTable& RefTable();
+const KernelTable& PortableTable();
 #if defined(MCV_X86_KERNELS)
 const KernelTable& Avx2Table();
 const KernelTable& Avx512VnniTable();

@@ -355,7 +355,7 @@ std::vector<std::span<const std::byte>> ModelFiles::MappedRanges(TensorFile half
   for (const TensorSpec& spec : table_) {
     if (spec.file != half) continue;
     auto data = Find(spec);
-    if (data.ok() && data->file) parts.push_back(*std::move(data));
+    if (data.ok() && data->file && !data->file->in_memory()) parts.push_back(*std::move(data));
   }
   std::sort(parts.begin(), parts.end(), [](const TensorData& a, const TensorData& b) {
     return std::less<>()(a.bytes.data(), b.bytes.data());
@@ -372,6 +372,26 @@ std::vector<std::span<const std::byte>> ModelFiles::MappedRanges(TensorFile half
     ranges.emplace_back(first.data(), end);
   }
   return ranges;
+}
+
+std::vector<std::shared_ptr<MappedFile>> ModelFiles::Mappings() const {
+  std::vector<std::shared_ptr<MappedFile>> mappings;
+  if (safetensors_) mappings = safetensors_->files();
+  for (const GgufFile* file : {text_gguf_.get(), vision_gguf_.get()}) {
+    if (file != nullptr && file->mapping() != nullptr) mappings.push_back(file->mapping());
+  }
+  return mappings;
+}
+
+Status ModelFiles::ReadIntoMemory() {
+  for (const auto& mapping : Mappings()) MCV_RETURN_IF_ERROR(mapping->ReadIntoMemory());
+  return OkStatus();
+}
+
+uint64_t ModelFiles::mapped_bytes() const {
+  uint64_t bytes = 0;
+  for (const auto& mapping : Mappings()) bytes += mapping->in_memory() ? 0 : mapping->data().size();
+  return bytes;
 }
 
 void ModelFiles::WillNeed(TensorFile half) const {

@@ -100,6 +100,13 @@ class ModelFiles {
   // Not fatal, worth telling: an mmproj file beside the LLM that does not belong to it.
   const std::vector<std::string>& notes() const { return notes_; }
 
+  // Reads the mapped files into memory of this process's own, where they stay: for whoever wants no
+  // page to come from a disk later. Views stay valid; nobody may read meanwhile, and after an error
+  // nobody may read at all. Errors as MappedFile::ReadIntoMemory.
+  Status ReadIntoMemory();
+  // Bytes of the files that are mapped and not in memory.
+  uint64_t mapped_bytes() const;
+
   // Hints on the pages of one half of the model: read ahead, or give back to the system.
   void WillNeed(TensorFile half) const;
   void Drop(TensorFile half) const;
@@ -115,6 +122,7 @@ class ModelFiles {
   Status Finish(const OpenOptions& options);
   Status ApplyOptions(const OpenOptions& options);
   void BuildTable();
+  std::vector<std::shared_ptr<MappedFile>> Mappings() const;
   const std::string& GgufName(const TensorSpec& spec) const;
   Result<TensorData> FindInGguf(const TensorSpec& spec) const;
   Result<TensorData> FindInHf(const TensorSpec& spec) const;

@@ -178,6 +178,24 @@ TEST_F(ModelFilesTest, MovingKeepsViews) {
   EXPECT_EQ(moved.Find("text.1.attn_norm")->bytes.data(), before);
 }
 
+TEST_F(ModelFilesTest, FilesInMemoryHoldTheSameAndAreNeverGivenBack) {
+  for (const char* name : {k20Hf, k25LlmF16}) {
+    auto files = ModelFiles::Open(Committed(name));
+    ASSERT_TRUE(files.ok());
+    const auto mapped = ModelFiles::Open(Committed(name));
+    EXPECT_GT(files->mapped_bytes(), 0u);
+    ASSERT_TRUE(files->ReadIntoMemory().ok());
+    EXPECT_EQ(files->mapped_bytes(), 0u);
+    for (const TensorFile half : {TensorFile::kText, TensorFile::kVision}) {
+      EXPECT_TRUE(files->MappedRanges(half).empty());
+      files->Drop(half);
+    }
+    for (const TensorSpec& spec : files->tensors()) {
+      EXPECT_EQ(*ReadTensor(*files, spec), *ReadTensor(*mapped, spec)) << spec.id;
+    }
+  }
+}
+
 TEST_F(ModelFilesTest, OptionsOverrideTheRules) {
   OpenOptions options;
   options.position_rule = PositionRule::kGrid;

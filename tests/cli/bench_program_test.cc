@@ -23,18 +23,30 @@ using ::testing::Not;
 constexpr const char* kFakePeer = R"sh(#!/bin/sh
 program=$1; shift
 echo "$program $*" >> "$(dirname "$0")/calls"
-if [ "$FAKE" = slow ] && [ "$1" != --version ]; then sleep 600; fi
-if [ "$FAKE" = dumb ] && [ "$1" != --version ]; then echo "no numbers today"; exit 0; fi
-if [ "$FAKE" = broken ] && [ "$1" != --version ]; then echo "out of luck" >&2; exit 5; fi
-prompt=0 generated=0 model= image=
+case $1-$FAKE in
+  --version-* | --help-*) ;;
+  *-slow) sleep 600 ;;
+  *-dumb) echo "no numbers today"; exit 0 ;;
+  *-broken) echo "out of luck" >&2; exit 5 ;;
+esac
+prompt=0 generated=0 model= image= fork=
+case $FAKE in fork*) fork=1 ;; esac
 while [ $# -gt 0 ]; do
   case $1 in
-    --version) echo "load_backend: loaded CPU backend from /lib/libggml-cpu-fake.so" >&2
+    --help) [ "$FAKE" = old ] || echo "  ${fork:+-gp <pp,tg>}${fork:--d, --n-depth <n>}  (default: )"
+            exit 0 ;;
+    --version) if [ "$fork" ]; then
+                 [ $program = llama-bench ] && { echo "error: what is --version" >&2; exit 1; }
+                 echo "version: 12 (fork)" >&2; exit 0
+               fi
+               echo "load_backend: loaded CPU backend from /lib/libggml-cpu-fake.so" >&2
                echo "version: 9.9 (build 1, commit fake)"; exit 0 ;;
     -m) model=$2 ;;
     -n) generated=$2 ;;
     --image) image=$2 ;;
     -p) prompt=$2 ;;
+    -d) [ ! "$fork" ] || { echo "error: what is -d" >&2; exit 1; } ;;
+    -gp) prompt=${2%,*} generated=${2#*,} ;;
   esac
   shift
 done
@@ -44,6 +56,9 @@ case $program in
     echo "[ { \"n_prompt\": $prompt, \"n_gen\": $generated, \"n_depth\": 0, \"avg_ts\": 2.5 } ]" ;;
   llama-mtmd-cli)
     [ -f "$image" ] || { echo "cannot see $image" >&2; exit 1; }
+    if [ "$fork" ]; then
+      echo "encoding image slice..."; echo "image slice encoded in 350 ms"; exit 0
+    fi
     echo "0.01.500.000 W WARN: This is an experimental CLI for testing" >&2
     echo "0.02.000.000 I encoding mtmd batch, n_chunks = 1 (done = 1, total = 2)" >&2
     echo "0.03.000.000 I mtmd batch encoding done in 700 ms" >&2 ;;
@@ -93,11 +108,11 @@ TEST_F(BenchTest, TheBuiltInModelQuickly) {
   const auto json = Json("--quick --decode-tokens 2 --threads 1");
   ASSERT_TRUE(json.is_object());
   EXPECT_GT(json["limits"]["read_bytes_per_second"], 0.0);
-  EXPECT_GT(RowOf(json, "encode@view")["median"], 0.0);
-  EXPECT_GT(RowOf(json, "decode@0")["share_of_limit"], 0.0);
-  EXPECT_EQ(RowOf(json, "load")["minicpmv"].size(), 1u);
+  EXPECT_GT(RowOf(json, "encode@view")["minicpmv"]["median"], 0.0);
+  EXPECT_GT(RowOf(json, "decode@0")["minicpmv"]["share_of_limit"], 0.0);
+  EXPECT_EQ(RowOf(json, "load")["minicpmv"]["values"].size(), 1u);
   EXPECT_EQ(json["samples"]["prefill@96"]["minicpmv"][0]["prompt_tokens"], 96);
-  EXPECT_FALSE(json.contains("peer"));
+  EXPECT_TRUE(json["peers"].empty());
 }
 
 TEST_F(BenchTest, RowsThatTheModelCannotGiveAreLeftOutAndSaid) {
@@ -114,15 +129,16 @@ TEST_F(BenchTest, BesideThePeer) {
   const auto json = Json("--rows encode@view,prefill@96,decode@4,memory,load --rounds 2 --quick" +
                          WithPeer() + " --decode-tokens 2");
   ASSERT_TRUE(json.is_object());
-  EXPECT_EQ(json["peer"]["version"], "9.9 (build 1, commit fake)");
-  EXPECT_EQ(json["peer"]["backend"], "libggml-cpu-fake.so");
-  const auto encode = RowOf(json, "encode@view");
-  EXPECT_EQ(encode["peer"], nlohmann::json({0.7, 0.7}));
-  EXPECT_EQ(encode["minicpmv"].size(), 2u);
-  EXPECT_NEAR(encode["times"].get<double>(), 0.7 / encode["median"].get<double>(), 1e-9);
-  EXPECT_EQ(RowOf(json, "prefill@96")["peer_median"], 2.5);
-  EXPECT_EQ(RowOf(json, "load")["peer_median"], 1.5);
-  EXPECT_GT(RowOf(json, "memory")["peer_median"], 100'000.0);
+  EXPECT_EQ(json["peers"][0]["version"], "9.9 (build 1, commit fake)");
+  EXPECT_EQ(json["peers"][0]["backend"], "libggml-cpu-fake.so");
+  const auto peer = [&](const std::string& row) { return RowOf(json, row)["peers"]["llama.cpp"]; };
+  const auto own = RowOf(json, "encode@view")["minicpmv"];
+  EXPECT_EQ(peer("encode@view")["values"], nlohmann::json({0.7, 0.7}));
+  EXPECT_EQ(own["values"].size(), 2u);
+  EXPECT_NEAR(peer("encode@view")["times"].get<double>(), 0.7 / own["median"].get<double>(), 1e-9);
+  EXPECT_EQ(peer("prefill@96")["median"], 2.5);
+  EXPECT_EQ(peer("load")["median"], 1.5);
+  EXPECT_GT(peer("memory")["median"], 100'000.0);
   const std::string calls = Read("calls");
   EXPECT_THAT(calls, HasSubstr("-p 96 -n 0"));
   EXPECT_THAT(calls, HasSubstr("-p 0 -n 2 -d 4"));
@@ -131,11 +147,76 @@ TEST_F(BenchTest, BesideThePeer) {
   EXPECT_EQ(std::distance(fs::directory_iterator(Path("model")), {}), 2);
 }
 
+// Options of a peer mean the --peer before them: the folder is the second one's, the environment
+// that makes the script a fork too.
+TEST_F(BenchTest, BesideTwoPeers) {
+  fs::create_directory_symlink(Path("model"), Path("elsewhere"));
+  const std::string fork = " --peer " + Path("peer") + " --peer-name a-fork --peer-env FAKE=fork" +
+                           " --peer-path " + Path("elsewhere") +
+                           " --peer-options 'prefill=-rtr 1' --peer-options decode=-fa";
+  const std::string command = "--rows encode@view,prefill@8,decode@4,load --quick" + WithPeer() +
+                              fork + " --decode-tokens 2";
+  const auto json = Json(command + " --output " + Path("out"));
+  ASSERT_TRUE(json.is_object());
+  EXPECT_EQ(json["peers"][0]["name"], "llama.cpp");
+  EXPECT_EQ(json["peers"][1]["name"], "a-fork");
+  EXPECT_EQ(json["peers"][1]["version"], "12 (fork)");
+  EXPECT_EQ(json["peers"][1]["options"], "decode: -fa; prefill: -rtr 1");
+  const auto encode = RowOf(json, "encode@view")["peers"];
+  EXPECT_EQ(encode["llama.cpp"]["median"], 0.7);
+  EXPECT_EQ(encode["a-fork"]["median"], 0.35);
+  EXPECT_EQ(RowOf(json, "decode@4")["peers"]["a-fork"]["median"], 2.5);
+  EXPECT_EQ(RowOf(json, "load")["peers"]["llama.cpp"]["median"], 1.5);
+  EXPECT_THAT(RowOf(json, "load")["peers"]["a-fork"]["left_out"], HasSubstr("do not print it"));
+  const std::string calls = Read("calls"), there = "-m " + Path("elsewhere/llm-f16.gguf");
+  EXPECT_THAT(calls,
+              HasSubstr("-m " + Path("model/llm-f16.gguf") + " -t 1 -r 1 -o json -p 8 -n 0\n"));
+  EXPECT_THAT(calls, HasSubstr(there + " -t 1 -r 1 -o json -p 8 -n 0 -rtr 1\n"));
+  EXPECT_THAT(calls, HasSubstr("-p 0 -n 2 -d 4\n"));
+  EXPECT_THAT(calls, HasSubstr("-p 0 -n 0 -gp 4,2 -fa\n"));
+  EXPECT_THAT(Read("out/results.md"), HasSubstr("beside llama.cpp 9.9 (build 1, commit fake) and "
+                                                "a-fork 12 (fork)"));
+  EXPECT_THAT(Read("out/results.md"), HasSubstr("- left out: load of a-fork: "));
+  EXPECT_THAT(Read("out/results.svg"), HasSubstr("a-fork"));
+  // Gone on with: nothing is left to do.
+  const Finished resumed = RunProgram("bench " + command + " --resume --output " + Path("out"));
+  EXPECT_EQ(resumed.exit_code, 0) << resumed.output;
+  EXPECT_EQ(Read("calls").find(there), calls.find(there));
+  EXPECT_EQ(Read("calls").rfind(there), calls.rfind(there));
+  const Finished fewer =
+      RunProgram("bench --rows encode@view,prefill@8,decode@4,load --quick" + WithPeer() +
+                 " --decode-tokens 2 --resume --output " + Path("out"));
+  EXPECT_EQ(fewer.exit_code, 3);
+  EXPECT_THAT(fewer.output, HasSubstr("peers: was 'llama.cpp, a-fork', is 'llama.cpp'"));
+}
+
+TEST_F(BenchTest, APeerWithoutAWayToContextIsLeftOutOfThoseRows) {
+  const Finished run =
+      RunProgram("bench --rows decode@4,decode@0 --quick" + WithPeer() + " --peer-env FAKE=old");
+  EXPECT_EQ(run.exit_code, 0) << run.output;
+  EXPECT_THAT(run.output, HasSubstr("left out: decode@4 of llama.cpp: its llama-bench has no"));
+  EXPECT_THAT(run.output, HasSubstr("| 2.50 tokens/s |"));
+}
+
+TEST_F(BenchTest, PeersThatCannotBeToldApartAreRefused) {
+  const auto refused = [&](const std::string& arguments, int exit_code, const std::string& why) {
+    const Finished run = RunProgram("bench" + arguments);
+    EXPECT_EQ(run.exit_code, exit_code) << run.output;
+    EXPECT_THAT(run.output, HasSubstr(why));
+  };
+  refused(WithPeer() + " --peer other", 3, "two peers are called 'llama.cpp'");
+  refused(WithPeer() + " --peer-name 'a|b'", 3, "--peer-name: 'a|b'");
+  refused(WithPeer() + " --peer-name minicpmv", 3, "not 'minicpmv'");
+  refused(WithPeer() + " --peer-name a --peer-name b", 2, "twice for one --peer");
+  refused(WithPeer() + " --peer-options fast=1", 3, "expected picture=WORDS");
+  refused(WithPeer() + " --peer-options \"decode=-x 'y\"", 3, "--peer-options: decode");
+}
+
 TEST_F(BenchTest, ThePeerMaySeeTheFilesElsewhere) {
   fs::create_directory_symlink(Path("model"), Path("elsewhere"));
   const auto json =
       Json("--rows encode@view --quick" + WithPeer() + " --peer-path " + Path("elsewhere"));
-  EXPECT_EQ(RowOf(json, "encode@view")["peer_median"], 0.7);
+  EXPECT_EQ(RowOf(json, "encode@view")["peers"]["llama.cpp"]["median"], 0.7);
   EXPECT_THAT(Read("calls"), HasSubstr("-m " + Path("elsewhere/llm-f16.gguf")));
   EXPECT_THAT(Read("calls"), HasSubstr("--image " + Path("elsewhere/minicpmv-bench-")));
   const Finished wrong =
@@ -200,13 +281,66 @@ TEST_F(BenchTest, ResultsAreWrittenAndGoneOnWith) {
   const Finished resumed = RunProgram(command + " --quick --decode-tokens 8 --rounds 3 --resume");
   EXPECT_EQ(resumed.exit_code, 0) << resumed.output;
   const auto json = nlohmann::json::parse(Read("out/results.json"));
-  const auto values = RowOf(json, "prefill@8")["minicpmv"];
+  const auto values = RowOf(json, "prefill@8")["minicpmv"]["values"];
   EXPECT_EQ(values.size(), 3u);
   const Finished other = RunProgram(command + " --resume --decode-tokens 5");
   EXPECT_EQ(other.exit_code, 3);
   EXPECT_THAT(other.output, HasSubstr("decode_tokens: was '8', is '5'"));
   std::ofstream(Path("out/results.json")) << "{";
   EXPECT_EQ(RunProgram(command + " --resume").exit_code, 3);
+}
+
+// The shipped model, whose answers are certain enough for rounding not to matter: every step runs
+// as it says, and all of them say the same.
+TEST_F(BenchTest, EveryStepOfTheLadderRunsAsItSaysAndAnswersTheSame) {
+  const std::string command = "bench --ladder --tuning off --output " + Path("out") +
+                              " --model " MCV_TESTDATA "/../models/nano/llm-q8_0.gguf";
+  const Finished run = RunProgram(command);
+  ASSERT_EQ(run.exit_code, 0) << run.output;
+  EXPECT_THAT(run.output, HasSubstr("answers: all 5 steps gave the same"));
+  const auto json = nlohmann::json::parse(Read("out/results.json"));
+  const auto& steps = json["steps"];
+  ASSERT_EQ(steps.size(), 5u);
+  const auto setup = [&](size_t step) {
+    return steps[step]["runs"][0]["setup"].get<std::string>();
+  };
+  for (size_t i = 0; i < steps.size(); ++i) {
+    SCOPED_TRACE(steps[i]["title"]);
+    const auto& measured = steps[i]["runs"][0];
+    EXPECT_GT(measured["answer"].size(), 1u);
+    EXPECT_EQ(measured["answer"], steps[0]["runs"][0]["answer"]);
+    EXPECT_GT(measured["own_bytes"], 0u);
+    for (const char* name : {"encode", "first token", "prefill", "decode", "memory"}) {
+      EXPECT_GT(steps[i]["measures"][name]["median"], 0.0) << name;
+    }
+    EXPECT_EQ(setup(i).starts_with("portable kernels"), i < 2 || setup(4).starts_with("portable"));
+    EXPECT_THAT(setup(i), HasSubstr(i == 0 ? "files in memory" : "files mapped"));
+    EXPECT_THAT(setup(i), HasSubstr(i < 4 ? "encoder exact" : "encoder fast"));
+    EXPECT_THAT(setup(i), HasSubstr(i < 3 ? "asked for: encode 4 threads" : "threads default"));
+  }
+  EXPECT_THAT(Read("out/results.svg"), HasSubstr("</svg>"));
+  EXPECT_THAT(Read("out/results.md"), HasSubstr("| + encoder |"));
+
+  // Nothing is measured again.
+  EXPECT_EQ(RunProgram(command).exit_code, 3);
+  EXPECT_EQ(RunProgram(command + " --resume").exit_code, 0);
+  EXPECT_EQ(nlohmann::json::parse(Read("out/results.json"))["steps"], steps);
+  const Finished other = RunProgram(command + " --resume --decode-tokens 5");
+  EXPECT_EQ(other.exit_code, 3);
+  EXPECT_THAT(other.output, HasSubstr("decode_tokens: was '8', is '5'"));
+}
+
+TEST_F(BenchTest, TheLadderNeedsAnEncoderAndItsOwnOptions) {
+  fs::remove(Path("model/mmproj-f16.gguf"));
+  const Finished blind = RunProgram("bench --ladder --model " + Path("model/llm-f16.gguf"));
+  EXPECT_EQ(blind.exit_code, 3);
+  EXPECT_THAT(blind.output, HasSubstr("without an encoder"));
+  for (const char* option : {"--threads 2", "--rows load", "--quick", "--numerics exact"}) {
+    EXPECT_EQ(RunProgram("bench --ladder " + std::string(option)).exit_code, 2) << option;
+  }
+  const Finished unmapped = RunProgram("bench --no-mmap" + Model());
+  EXPECT_EQ(unmapped.exit_code, 2);
+  EXPECT_THAT(unmapped.output, HasSubstr("--ladder shows"));
 }
 
 TEST_F(BenchTest, AFolderThatCannotBeWrittenIsNamed) {

@@ -197,7 +197,7 @@ TEST_F(CliTest, PlansWithoutLoading) {
 TEST_F(CliTest, TheRunKeepsToItsPlan) {
   if (kSanitized) GTEST_SKIP() << "a sanitizer takes memory of its own";
   const std::string picture = Data("images/img_900x300.png");
-  for (const std::string& model : {std::string(), Model()}) {
+  for (const std::string& model : {std::string(), Model(), Model() + " --no-mmap"}) {
     const std::string options = " -n 16 --json --threads 2 --ctx 2048 " + model;
     const Finished plan = RunProgram("plan " + picture + options);
     const Finished run = RunProgram("ask " + picture + " 'What is it?'" + options);

@@ -1,13 +1,18 @@
 #include "apps/bench/chart.h"
 
 #include <algorithm>
-#include <cstdio>
 
 #include "apps/bench/report.h"
+#include "apps/bench/svg.h"
 #include "apps/bench/values.h"
 
 namespace mcv::bench {
 namespace {
+
+using svg::Box;
+using svg::Number;
+using svg::Text;
+using svg::Wrapped;
 
 // All in the picture's own units.
 constexpr double kWidth = 980, kMargin = 24;
@@ -17,122 +22,59 @@ constexpr double kBarHeight = 15, kBarGap = 3, kRowGap = 20;
 constexpr double kLineHeight = 17;
 constexpr size_t kCharactersPerLine = 138;
 
-constexpr const char* kStyle = R"(<style>
-text { font-family: "DejaVu Sans", "Noto Sans", Arial, sans-serif; font-size: 13px; fill: #1f2328; }
-.page { fill: #ffffff; } .title { font-size: 17px; font-weight: bold; } .bold { font-weight: bold; }
-.small { font-size: 11px; fill: #59636e; } .track { fill: #eef1f4; }
-.own { fill: #0b7a75; } .peer { fill: #a3abb4; } .limit { stroke: #c2410c; stroke-width: 2; }
-@media (prefers-color-scheme: dark) {
-text { fill: #e6edf3; } .page { fill: #0d1117; } .small { fill: #9aa4af; } .track { fill: #1c232b; }
-.own { fill: #2fb5ac; } .peer { fill: #6b7580; } .limit { stroke: #f0883e; }
-}
-</style>
-)";
-
-std::string Escaped(const std::string& text) {
-  std::string out;
-  for (const char c : text) {
-    switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '"':
-        out += "&quot;";
-        break;
-      default:
-        // Control characters cannot stand in XML, bytes above 127 may be no UTF-8.
-        out += static_cast<unsigned char>(c) < 32 || static_cast<unsigned char>(c) > 126 ? '?' : c;
-    }
-  }
-  return out;
-}
-
-std::string Number(double value) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.1f", value);
-  return text;
-}
-
-std::string Text(double x, double y, const char* style, const std::string& text,
-                 const char* anchor = "start") {
-  return "<text x=\"" + Number(x) + "\" y=\"" + Number(y) + "\" class=\"" + style +
-         "\" text-anchor=\"" + anchor + "\">" + Escaped(text) + "</text>\n";
-}
-
-std::string Box(double x, double y, double width, double height, const char* style,
-                double opacity = 1.0) {
-  return "<rect x=\"" + Number(x) + "\" y=\"" + Number(y) + "\" width=\"" + Number(width) +
-         "\" height=\"" + Number(height) + "\" class=\"" + style + "\" opacity=\"" +
-         Number(opacity) + "\"/>\n";
-}
-
 std::string LimitMark(double x, double top, double bottom) {
   return "<line x1=\"" + Number(x) + "\" y1=\"" + Number(top) + "\" x2=\"" + Number(x) +
          "\" y2=\"" + Number(bottom) + "\" class=\"limit\"/>\n";
 }
 
-std::vector<std::string> Wrapped(const std::string& text, size_t width) {
-  std::vector<std::string> lines;
-  std::string rest = text;
-  while (rest.size() > width) {
-    const size_t blank = rest.rfind(' ', width);
-    const size_t end = blank == std::string::npos || blank == 0 ? width : blank;
-    lines.push_back(rest.substr(0, end));
-    rest.erase(0, end + (end == blank ? 1 : 0));
-  }
-  lines.push_back(rest);
-  return lines;
-}
-
-// How long the two bars are: shares of the limit, or of the better one where there is no limit.
+// How long the bars are: shares of the limit, or of the best one where there is no limit.
 struct Lengths {
-  double own = 0.0, peer = 0.0, limit = 0.0;
+  std::vector<double> sides;  // our own, then the peers
+  double limit = 0.0;
 };
 
 Lengths LengthsOf(const TableRow& line) {
   Lengths lengths;
-  if (line.limit) {
-    lengths = {line.own_share.value_or(0.0), line.peer_share.value_or(0.0), 1.0};
-  } else {
-    const bool larger = LargerIsBetter(line.row);
-    const auto speed = [&](const std::optional<double>& value) {
-      if (!value || *value <= 0) return 0.0;
-      return larger ? *value : 1.0 / *value;
-    };
-    lengths = {speed(line.own_median), speed(line.peer_median), 0.0};
-  }
-  const double most = std::max({lengths.own, lengths.peer, lengths.limit});
-  if (most <= 0) return {};
-  return {lengths.own / most, lengths.peer / most, lengths.limit / most};
+  lengths.limit = line.limit ? 1.0 : 0.0;
+  const auto add = [&](const TableCell& cell) {
+    double length = cell.share.value_or(0.0);
+    if (!line.limit && cell.median.value_or(0.0) > 0) {
+      length = LargerIsBetter(line.row) ? *cell.median : 1.0 / *cell.median;
+    }
+    lengths.sides.push_back(length);
+  };
+  add(line.own);
+  for (const PeerCell& peer : line.peers) add(peer);
+  const double longest = *std::max_element(lengths.sides.begin(), lengths.sides.end());
+  const double most = std::max(longest, lengths.limit);
+  if (most <= 0) return lengths;
+  for (double& length : lengths.sides) length /= most;
+  lengths.limit /= most;
+  return lengths;
+}
+
+std::string PeerStyle(size_t peer) {
+  constexpr const char* kStyles[] = {"peer", "peer1", "peer2"};
+  return kStyles[peer % std::size(kStyles)];
 }
 
 class Chart {
  public:
-  explicit Chart(const Results& results) : results_(results), peer_(results.has_peer()) {}
+  explicit Chart(const Results& results) : results_(results) {}
 
   std::string Draw() {
     DrawHead();
     for (const TableRow& line : Tabulate(results_)) DrawRow(line);
     DrawFoot();
-    const std::string size = Number(kWidth) + "\" height=\"" + Number(y_);
-    return "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"" + size + "\" viewBox=\"0 0 " +
-           Number(kWidth) + " " + Number(y_) + "\" role=\"img\">\n<title>" +
-           Escaped(HeadLine(results_)) + "</title>\n" + kStyle + Box(0, 0, kWidth, y_, "page") +
-           body_ + "</svg>\n";
+    return svg::Page(kWidth, y_, HeadLine(results_), body_);
   }
 
  private:
   void DrawHead() {
     y_ = kMargin + 14;
-    body_ += Text(
-        kMargin, y_, "title",
-        peer_ ? "minicpmv, llama.cpp and the machine's limit" : "minicpmv and the machine's limit");
+    std::string title = "minicpmv";
+    for (const PeerIdentity& peer : results_.peers) title += ", " + peer.name;
+    body_ += Text(kMargin, y_, "title", title + " and the machine's limit");
     y_ += 6;
     const auto line = [&](const std::string& text) {
       for (const std::string& part : Wrapped(text, kCharactersPerLine)) {
@@ -143,6 +85,7 @@ class Chart {
     line(HeadLine(results_));
     line(MachineText());
     line("limits: " + LimitsLine(results_.limits));
+    for (const std::string& options : OptionLines(results_)) line(options);
     y_ += 12;
     DrawLegend();
   }
@@ -151,70 +94,78 @@ class Chart {
     const auto found = results_.machine.find("processor");
     return (found == results_.machine.end() ? std::string("processor unknown") : found->second) +
            ", " + std::to_string(results_.model.threads) + " threads, kernels " +
-           results_.model.target +
-           (results_.peer_backend.empty() ? "" : "; the peer's back end " + results_.peer_backend);
+           results_.model.target + BackendsText(results_);
   }
 
   void DrawLegend() {
-    double x = kBarsLeft;
-    const double base = y_ + 12;
-    const auto entry = [&](const char* style, const std::string& text, double width) {
-      body_ += Box(x, base - 11, 13, 13, style);
+    // Several peers need the line for themselves.
+    const bool wide = results_.peers.size() > 1;
+    double x = wide ? kMargin : kBarsLeft;
+    double base = y_ + 12;
+    const auto entry = [&](const std::string& style, const std::string& text) {
+      constexpr double kCharacter = 8.0;
+      body_ += Box(x, base - 11, 13, 13, style.c_str());
       body_ += Text(x + 19, base, "", text);
-      x += width;
+      x += 40.0 + kCharacter * static_cast<double>(text.size());
     };
-    entry("own", "minicpmv", 110);
-    if (peer_) entry("peer", "llama.cpp", 110);
+    entry("own", "minicpmv");
+    for (size_t i = 0; i < results_.peers.size(); ++i) entry(PeerStyle(i), results_.peers[i].name);
     body_ += LimitMark(x + 6, base - 12, base + 3);
     body_ += Text(x + 14, base, "", "machine's limit");
+    if (wide) base += kLineHeight;
     body_ += Text(kValuesLeft, base, "small", "median (share of the limit)");
-    if (peer_) body_ += Text(kTimesRight, base, "small", "times better", "end");
+    if (!results_.peers.empty()) {
+      body_ += Text(kTimesRight, base, "small", "times better", "end");
+    }
     y_ = base + 16;
   }
 
   void DrawRow(const TableRow& line) {
-    const double height = peer_ ? 2 * kBarHeight + kBarGap : 2 * kBarHeight;
+    const double bars = static_cast<double>(line.peers.size()) + 1.0;
+    // One bar alone leaves room for the two lines of text beside it.
+    const double height =
+        line.peers.empty() ? 2 * kBarHeight : bars * kBarHeight + (bars - 1.0) * kBarGap;
     const double top = y_ + kRowGap / 2;
     const Lengths lengths = LengthsOf(line);
     body_ += Text(kMargin, top + 12, "bold", line.title);
     const std::string limit =
         line.limit
             ? "limit " + ValueText(line.row, line.limit->value) + " (" + line.limit->basis + ")"
-            : std::string("no limit known; the better one is full width");
+            : std::string("no limit known; the best one is full width");
     body_ += Text(kMargin, top + 28, "small", limit);
     // Without a limit the length says less: paler.
     const double opacity = line.limit ? 1.0 : 0.6;
-    const double own_top = peer_ ? top : top + kBarHeight / 2;
-    DrawBar(own_top, "own", opacity, lengths.own,
-            ValueLabel(line, line.own_median, line.own_share));
-    if (peer_) {
-      DrawBar(top + kBarHeight + kBarGap, "peer", opacity, lengths.peer,
-              ValueLabel(line, line.peer_median, line.peer_share));
+    double bar_top = line.peers.empty() ? top + kBarHeight / 2 : top;
+    DrawBar(bar_top, "own", opacity, lengths.sides[0], ValueLabel(line, line.own));
+    for (size_t i = 0; i < line.peers.size(); ++i) {
+      bar_top += kBarHeight + kBarGap;
+      const PeerCell& peer = line.peers[i];
+      DrawBar(bar_top, PeerStyle(i), opacity, lengths.sides[i + 1], ValueLabel(line, peer));
+      if (!peer.times) continue;
+      body_ += Text(kTimesRight, bar_top + 12, "bold", TimesText(*peer.times), "end");
     }
     if (line.limit) {
       body_ += LimitMark(kBarsLeft + kBarsWidth * lengths.limit, top - 4, top + height + 4);
     }
-    if (line.times) {
-      body_ += Text(kTimesRight, top + height / 2 + 5, "bold", TimesText(*line.times), "end");
-    }
     y_ = top + height + kRowGap / 2;
   }
 
-  void DrawBar(double top, const char* style, double opacity, double length,
+  void DrawBar(double top, const std::string& style, double opacity, double length,
                const std::string& label) {
     body_ += Box(kBarsLeft, top, kBarsWidth, kBarHeight, "track");
-    if (length > 0) body_ += Box(kBarsLeft, top, kBarsWidth * length, kBarHeight, style, opacity);
+    if (length > 0)
+      body_ += Box(kBarsLeft, top, kBarsWidth * length, kBarHeight, style.c_str(), opacity);
     body_ += Text(kValuesLeft, top + 12, "", label);
   }
 
-  static std::string ValueLabel(const TableRow& line, const std::optional<double>& value,
-                                const std::optional<double>& share) {
-    if (!value) return "-";
-    return ValueText(line.row, *value) + (share ? " (" + PercentText(*share) + ")" : "");
+  static std::string ValueLabel(const TableRow& line, const TableCell& cell) {
+    if (!cell.median) return "-";
+    return ValueText(line.row, *cell.median) +
+           (cell.share ? " (" + PercentText(*cell.share) + ")" : "");
   }
 
   void DrawFoot() {
-    for (const std::string& note : results_.notes) {
+    for (const std::string& note : LeftOut(results_)) {
       for (const std::string& part : Wrapped("left out: " + note, kCharactersPerLine)) {
         y_ += kLineHeight;
         body_ += Text(kMargin, y_, "small", part);
@@ -224,7 +175,6 @@ class Chart {
   }
 
   const Results& results_;
-  bool peer_;
   std::string body_;
   double y_ = 0.0;
 };

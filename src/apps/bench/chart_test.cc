@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "apps/bench/xml_check.h"
 #include "spec/config_hf.h"
 #include "spec/test_models.h"
 
@@ -13,40 +14,7 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-// What is wrong with the XML, or "": every tag is closed in order, attributes are quoted, text
-// holds no bare < or &.
-std::string MistakeIn(const std::string& xml) {
-  std::vector<std::string> open;
-  for (size_t at = 0; at < xml.size();) {
-    if (static_cast<unsigned char>(xml[at]) > 126) return "not ASCII";
-    if (xml[at] == '&') {
-      const std::string rest = xml.substr(at, 6);
-      if (!rest.starts_with("&amp;") && !rest.starts_with("&lt;") && !rest.starts_with("&gt;") &&
-          !rest.starts_with("&quot;")) {
-        return "bare & in " + rest;
-      }
-    }
-    if (xml[at] != '<') {
-      ++at;
-      continue;
-    }
-    const size_t end = xml.find('>', at);
-    if (end == std::string::npos) return "a tag does not end";
-    const std::string tag = xml.substr(at + 1, end - at - 1);
-    if (std::count(tag.begin(), tag.end(), '"') % 2 != 0) return "quotes in " + tag;
-    if (tag.find('<') != std::string::npos) return "< in " + tag;
-    if (tag[0] == '/') {
-      if (open.empty() || open.back() != tag.substr(1)) return "closes " + tag;
-      open.pop_back();
-    } else if (!tag.ends_with('/')) {
-      open.push_back(tag.substr(0, tag.find(' ')));
-    }
-    at = end + 1;
-  }
-  return open.empty() ? "" : open.back() + " stays open";
-}
-
-Results SomeResults(bool with_peer) {
+Results SomeResults(const std::vector<std::string>& peers) {
   Results results;
   results.model.config = *ParseHfConfig(Published25Config(), "", "model");
   results.model.target = "avx2";
@@ -55,7 +23,8 @@ Results SomeResults(bool with_peer) {
   results.limits = {50e9, 0.4e12, 0.9e12, 1.8e12};
   results.settings = {{"program", "1"}};
   results.machine = {{"processor", "A \"fast\" <one> & more \x01\xff"}};
-  if (with_peer) results.peer_version = "7 (build 1)";
+  for (const std::string& name : peers)
+    results.peers.push_back({name, "7 (build 1)", "", "-x <1>"});
   for (Job& job : JobsFor(AllRows(), true)) {
     Measured run;
     run.encode_seconds = 20.0;
@@ -67,7 +36,7 @@ Results SomeResults(bool with_peer) {
     run.peak_resident_bytes = 5'000'000'000u;
     JobSamples samples{std::move(job), {run}, {}};
     run.encode_seconds = 200.0;
-    if (with_peer) samples.peer.push_back(run);
+    samples.peers.assign(peers.size(), {{run}, ""});
     results.jobs.push_back(std::move(samples));
   }
   results.notes = {"decode@4096: <why> & so on " + std::string(300, 'x')};
@@ -75,20 +44,27 @@ Results SomeResults(bool with_peer) {
 }
 
 TEST(ChartTest, IsWellFormed) {
-  for (const bool with_peer : {false, true}) {
-    const std::string svg = ChartSvg(SomeResults(with_peer));
+  const std::vector<std::vector<std::string>> several = {
+      {}, {"llama.cpp"}, {"llama.cpp", "ik_llama.cpp"}, {"a", "b", "c", "d"}};
+  for (const std::vector<std::string>& peers : several) {
+    const std::string svg = ChartSvg(SomeResults(peers));
     EXPECT_EQ(MistakeIn(svg), "");
     EXPECT_THAT(svg, HasSubstr("&lt;one&gt; &amp; more ??"));
     EXPECT_THAT(svg, HasSubstr("prefill, 1,024 tokens"));
     EXPECT_THAT(svg, HasSubstr("class=\"limit\""));
     EXPECT_THAT(svg, Not(HasSubstr("nan")));
-    EXPECT_EQ(svg.find("class=\"peer\"") != std::string::npos, with_peer);
+    EXPECT_EQ(svg.find("class=\"peer\"") != std::string::npos, peers.size() > 0);
+    EXPECT_EQ(svg.find("class=\"peer1\"") != std::string::npos, peers.size() > 1);
+    for (const std::string& name : peers) {
+      EXPECT_THAT(svg, HasSubstr(">" + name + "<"));
+      EXPECT_THAT(svg, HasSubstr("options of " + name + ": -x &lt;1&gt;"));
+    }
   }
 }
 
 TEST(ChartTest, EveryRowHasItsPlaceEvenWithoutValues) {
-  Results results = SomeResults(true);
-  for (JobSamples& samples : results.jobs) samples.own.clear(), samples.peer.clear();
+  Results results = SomeResults({"llama.cpp"});
+  for (JobSamples& samples : results.jobs) samples.own.clear(), samples.peers[0] = {};
   results.limits = {};
   const std::string svg = ChartSvg(results);
   EXPECT_EQ(MistakeIn(svg), "");
@@ -98,7 +74,7 @@ TEST(ChartTest, EveryRowHasItsPlaceEvenWithoutValues) {
 }
 
 TEST(ChartTest, NothingIsWiderThanTheTrack) {
-  Results results = SomeResults(true);
+  Results results = SomeResults({"llama.cpp"});
   results.limits = {1.0, 1.0, 1.0, 1.0};  // everybody is far beyond the "limit"
   const std::string svg = ChartSvg(results);
   EXPECT_THAT(svg, HasSubstr("width=\"366.0\" height=\"15.0\" class=\"own\""));

@@ -31,6 +31,26 @@ Status GetCount(const json& object, const char* name, T* value) {
   return OkStatus();
 }
 
+Status GetText(const json& object, const char* name, std::string* value) {
+  const auto found = object.find(name);
+  if (found == object.end()) return OkStatus();
+  if (!found->is_string()) return Corrupt(std::string(name) + " is no text");
+  *value = found->get<std::string>();
+  return OkStatus();
+}
+
+Status GetAnswer(const json& object, std::vector<int32_t>* answer) {
+  const auto found = object.find("answer");
+  if (found == object.end()) return OkStatus();
+  if (!found->is_array()) return Corrupt("answer is no list");
+  for (const json& id : *found) {
+    const int64_t number = id.is_number_integer() ? id.get<int64_t>() : -1;
+    if (number < 0 || number > INT32_MAX) return Corrupt("answer holds what is no token");
+    answer->push_back(static_cast<int32_t>(number));
+  }
+  return OkStatus();
+}
+
 }  // namespace
 
 json ToJson(const Measured& measured) {
@@ -42,6 +62,11 @@ json ToJson(const Measured& measured) {
   Put(&object, "tokens_per_second", measured.tokens_per_second);
   Put(&object, "load_seconds", measured.load_seconds);
   Put(&object, "still_cached", measured.still_cached);
+  Put(&object, "prefill_seconds", measured.prefill_seconds);
+  Put(&object, "decode_rate", measured.decode_rate);
+  if (measured.own_bytes > 0) object["own_bytes"] = measured.own_bytes;
+  if (!measured.answer.empty()) object["answer"] = measured.answer;
+  if (!measured.setup.empty()) object["setup"] = measured.setup;
   return object;
 }
 
@@ -53,6 +78,11 @@ Result<Measured> MeasuredFromJson(const json& object) {
   MCV_RETURN_IF_ERROR(Get(object, "tokens_per_second", &measured.tokens_per_second));
   MCV_RETURN_IF_ERROR(Get(object, "load_seconds", &measured.load_seconds));
   MCV_RETURN_IF_ERROR(Get(object, "still_cached", &measured.still_cached));
+  MCV_RETURN_IF_ERROR(Get(object, "prefill_seconds", &measured.prefill_seconds));
+  MCV_RETURN_IF_ERROR(Get(object, "decode_rate", &measured.decode_rate));
+  MCV_RETURN_IF_ERROR(GetAnswer(object, &measured.answer));
+  MCV_RETURN_IF_ERROR(GetText(object, "setup", &measured.setup));
+  MCV_RETURN_IF_ERROR(GetCount(object, "own_bytes", &measured.own_bytes));
   MCV_RETURN_IF_ERROR(Get(object, "wall_seconds", &wall));
   MCV_RETURN_IF_ERROR(GetCount(object, "views", &measured.views));
   MCV_RETURN_IF_ERROR(GetCount(object, "prompt_tokens", &measured.prompt_tokens));

@@ -8,7 +8,8 @@ class OwnSide final : public Side {
  public:
   explicit OwnSide(std::vector<std::string> command) : command_(std::move(command)) {}
 
-  bool CanRun(const Job&) const override { return true; }
+  const std::string& name() const override { return name_; }
+  std::string Objection(const Job&) const override { return ""; }
 
   Result<Measured> Run(const Job& job, const Material& material) const override {
     ProcessOptions process;
@@ -19,7 +20,7 @@ class OwnSide final : public Side {
       process.arguments.insert(process.arguments.end(), words);
     };
     add({"--sample", JobKey(job)});
-    if (job.kind == JobKind::kDecode) {
+    if (job.kind == JobKind::kDecode || job.kind == JobKind::kAnswer) {
       add({"--decode-tokens", std::to_string(material.decode_tokens)});
     }
     if (NeedsPicture(job)) {
@@ -38,6 +39,7 @@ class OwnSide final : public Side {
   }
 
  private:
+  std::string name_ = "minicpmv";
   std::vector<std::string> command_;
 };
 

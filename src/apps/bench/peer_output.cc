@@ -110,6 +110,19 @@ Result<Measured> ParseMtmdLog(const std::string& log) {
   return measured;
 }
 
+std::string ParseDepthOption(const std::string& help) {
+  for (const char* option : {"-d", "-gp"}) {
+    // As a word of its own, at the front of a line or behind a blank; a comma may follow.
+    for (size_t at = help.find(option); at != std::string::npos; at = help.find(option, at + 1)) {
+      const size_t end = at + std::string_view(option).size();
+      const bool begins = at == 0 || help[at - 1] == ' ' || help[at - 1] == '\n';
+      const bool ends = end == help.size() || help[end] == ' ' || help[end] == ',';
+      if (begins && ends) return option;
+    }
+  }
+  return "";
+}
+
 std::string ParseVersion(const std::string& output) {
   constexpr std::string_view kMark = "version: ";
   const size_t at = output.find(kMark);

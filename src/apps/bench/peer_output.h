@@ -10,12 +10,18 @@
 namespace mcv::bench {
 
 // Tokens a second from llama-bench's `-o json`, of its test with so many prompt and generated
-// tokens. Text around the list is skipped. Corrupt, with the end of the output, if it is not there.
+// tokens (where context goes before a decode run with -gp, that is its prompt). Text around the
+// list is skipped. Corrupt, with the end of the output, if it is not there.
 Result<double> ParseLlamaBench(const std::string& output, int64_t prompt, int64_t generated);
 
-// Encode time and views from llama-mtmd-cli's log (also the wording of 2025, one line a slice), and
-// the time until it was ready where its lines carry the log's clock. Corrupt without encode times.
+// Encode time and views from llama-mtmd-cli's log (also the wording of 2025, which ik_llama.cpp
+// keeps: one line a slice), and the time until it was ready where its lines carry the log's clock.
+// Corrupt without encode times.
 Result<Measured> ParseMtmdLog(const std::string& log);
+
+// How llama-bench's help calls context before a decode run: "-d" takes its tokens, "-gp" (of
+// ik_llama.cpp) the tokens of both with a comma between. Empty where it can have none.
+std::string ParseDepthOption(const std::string& help);
 
 // What follows "version: ", or "" .
 std::string ParseVersion(const std::string& output);

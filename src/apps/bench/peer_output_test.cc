@@ -24,6 +24,25 @@ TEST(PeerOutputTest, FindsTheTestInLlamaBench) {
   EXPECT_THAT(other.status().message(), HasSubstr("256 prompt and 0 generated"));
 }
 
+// ik_llama.cpp's records know no depth: the prompt of its test is the context.
+TEST(PeerOutputTest, FindsAForksTestWithContext) {
+  const std::string output =
+      "[\n  {\n    \"build_commit\": \"y\", \"n_threads\": 2, \"repack\": true,\n"
+      "    \"n_prompt\": 1024, \"n_gen\": 32, \"avg_ts\": 5.75, \"test\": \"tg32@pp1024\",\n"
+      "    \"samples_ts\": [ 5.75 ]\n  }\n]\n";
+  EXPECT_DOUBLE_EQ(*ParseLlamaBench(output, 1024, 32), 5.75);
+  EXPECT_FALSE(ParseLlamaBench(output, 0, 32).ok());
+}
+
+TEST(PeerOutputTest, ContextBeforeADecodeRunHasAnOptionOrNot) {
+  EXPECT_EQ(ParseDepthOption("  -pg <pp,tg>   (default: )\n  -d, --n-depth <n>   (default: 0)\n"),
+            "-d");
+  EXPECT_EQ(ParseDepthOption("  -pg <pp,tg>   (default: )\n  -gp <pp,tg>   (default: )\n"), "-gp");
+  for (const char* help : {"", "  -pg <pp,tg>\n", "  --device <d>\n  -dev, --gp\n", "-", "-g"}) {
+    EXPECT_EQ(ParseDepthOption(help), "") << help;
+  }
+}
+
 TEST(PeerOutputTest, OtherOutputIsNotUnderstood) {
   for (const char* output :
        {"", "error: out of memory", "[", "]", "][", "[]", "[1, 2]", "[{}]",
@@ -61,6 +80,20 @@ TEST(PeerOutputTest, ReadsTheOlderWordingToo) {
   EXPECT_FALSE(run->load_seconds.has_value());
 }
 
+// As ik_llama.cpp prints them: no clock, other lines between, the answer at the end of one.
+TEST(PeerOutputTest, ReadsAForksLog) {
+  const auto run = ParseMtmdLog(
+      "build: 1 (abc) with cc for here\n"
+      "mtmd_cli_context: chat template example:\n<user> hello\n"
+      "encoding image slice...\nimage slice encoded in 2500 ms\n"
+      "decoding image batch 1/1, n_tokens_batch = 96\n"
+      "image decoded (batch 1/1) in 1900 ms\n\nA");
+  ASSERT_TRUE(run.ok()) << run.status().ToString();
+  EXPECT_EQ(run->views, 1);
+  EXPECT_DOUBLE_EQ(*run->encode_seconds, 2.5);
+  EXPECT_FALSE(run->load_seconds.has_value());
+}
+
 TEST(PeerOutputTest, ALogWithoutEncodeTimesIsNotUnderstood) {
   EXPECT_EQ(ParseMtmdLog("").status().code(), StatusCode::kCorrupt);
   const auto failed = ParseMtmdLog("E Failed to load vision model from /m/mmproj.gguf\n");
@@ -75,6 +108,8 @@ TEST(PeerOutputTest, VersionAndBackend) {
       "version: 0.7.0 (build 11669, commit Debian)\nbuilt with GNU\n";
   EXPECT_EQ(ParseVersion(told), "0.7.0 (build 11669, commit Debian)");
   EXPECT_EQ(ParseBackend(told), "libggml-cpu-haswell.so");
+  EXPECT_EQ(ParseVersion("error: no such option: --version\nversion: 12 (abc)\nbuilt with cc\n"),
+            "12 (abc)");
   EXPECT_EQ(ParseVersion("error: invalid parameter"), "");
   EXPECT_EQ(ParseBackend(""), "");
 }

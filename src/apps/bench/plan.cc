@@ -146,6 +146,8 @@ std::string JobKey(const Job& job) {
       return "prefill@" + std::to_string(job.tokens);
     case JobKind::kDecode:
       return "decode@" + std::to_string(job.tokens);
+    case JobKind::kAnswer:
+      return "answer";
     case JobKind::kLoad:
       break;
   }
@@ -172,7 +174,7 @@ std::vector<Job> JobsFor(const std::vector<Row>& rows, bool has_vision) {
 
 bool NeedsPicture(const Job& job) {
   return job.kind == JobKind::kView || job.kind == JobKind::kPicture ||
-         job.kind == JobKind::kPictureCold;
+         job.kind == JobKind::kPictureCold || job.kind == JobKind::kAnswer;
 }
 
 }  // namespace mcv::bench

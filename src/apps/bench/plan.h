@@ -43,7 +43,8 @@ std::vector<Row> QuickRows();
 Result<std::vector<Row>> ParseRows(const std::vector<std::string>& names);
 
 // One run of a fresh process on each side, and the rows that it gives values for.
-enum class JobKind { kView, kPicture, kPictureCold, kPrefill, kDecode, kLoad };
+// kAnswer: a view, the question and an answer, for the ladder (ladder.h).
+enum class JobKind { kView, kPicture, kPictureCold, kPrefill, kDecode, kLoad, kAnswer };
 
 struct Job {
   JobKind kind = JobKind::kView;

@@ -19,10 +19,9 @@ std::string MachineLine(const Results& results) {
       " processors, " + Setting(results.machine, "system") + "; " +
       std::to_string(results.model.threads) + " threads, kernels " + results.model.target + ", " +
       Setting(results.settings, "numerics") + " numerics";
-  const std::string encoder = Setting(results.settings, "encoder_numerics");
-  if (!encoder.empty()) line += ", the encoder's " + encoder;
-  if (!results.peer_backend.empty()) line += "; the peer's back end " + results.peer_backend;
-  return line;
+  const auto encoder = results.settings.find("encoder_numerics");
+  if (encoder != results.settings.end()) line += ", the encoder's " + encoder->second;
+  return line + BackendsText(results);
 }
 
 std::string Cells(const std::vector<std::string>& cells) {
@@ -39,30 +38,38 @@ std::string ShareCell(const TableRow& line, const std::optional<double>& share) 
   return share ? PercentText(*share) + " (" + line.limit->basis + ")" : "-";
 }
 
-std::string TimesCell(const TableRow& line) { return line.times ? TimesText(*line.times) : "-"; }
+std::string SinglesCell(const TableRow& line, const TableCell& cell) {
+  return cell.median ? ValuesText(line.row, cell.values, *cell.median) : "-";
+}
 
-std::string SinglesCell(const TableRow& line, const std::vector<double>& values,
-                        const std::optional<double>& median) {
-  return median ? ValuesText(line.row, values, *median) : "-";
+std::string TableHead(const Results& results) {
+  std::vector<std::string> cells = {"what", "minicpmv"};
+  for (const PeerIdentity& peer : results.peers) {
+    cells.insert(cells.end(), {peer.name, "times"});
+  }
+  cells.emplace_back("of the limit");
+  for (const PeerIdentity& peer : results.peers) cells.push_back("of the limit, " + peer.name);
+  cells.emplace_back("single values");
+  for (const PeerIdentity& peer : results.peers) cells.push_back("of " + peer.name);
+  std::string rule = "|";
+  for (size_t i = 0; i < cells.size(); ++i) rule += "---|";
+  return Cells(cells) + rule + "\n";
 }
 
 std::string Table(const Results& results) {
-  const bool peer = results.has_peer();
-  std::string text =
-      peer ? Cells({"what", "minicpmv", "llama.cpp", "times", "of the limit",
-                    "of the limit, llama.cpp", "single values", "of llama.cpp"}) +
-                 "|---|---|---|---|---|---|---|---|\n"
-           : Cells({"what", "minicpmv", "of the limit", "single values"}) + "|---|---|---|---|\n";
+  std::string text = TableHead(results);
   for (const TableRow& line : Tabulate(results)) {
-    std::vector<std::string> cells = {line.title, ValueCell(line, line.own_median)};
-    if (peer) {
-      cells.push_back(ValueCell(line, line.peer_median));
-      cells.push_back(TimesCell(line));
+    std::vector<std::string> cells = {line.title, ValueCell(line, line.own.median)};
+    for (const PeerCell& peer : line.peers) {
+      cells.push_back(ValueCell(line, peer.median));
+      cells.push_back(peer.times ? TimesText(*peer.times) : "-");
     }
-    cells.push_back(ShareCell(line, line.own_share));
-    if (peer) cells.push_back(line.peer_share ? PercentText(*line.peer_share) : "-");
-    cells.push_back(SinglesCell(line, line.own, line.own_median));
-    if (peer) cells.push_back(SinglesCell(line, line.peer, line.peer_median));
+    cells.push_back(ShareCell(line, line.own.share));
+    for (const PeerCell& peer : line.peers) {
+      cells.push_back(peer.share ? PercentText(*peer.share) : "-");
+    }
+    cells.push_back(SinglesCell(line, line.own));
+    for (const PeerCell& peer : line.peers) cells.push_back(SinglesCell(line, peer));
     text += Cells(cells);
   }
   return text;
@@ -72,9 +79,11 @@ std::string Table(const Results& results) {
 std::string ColdNote(const Results& results) {
   double most = -1.0;
   for (const JobSamples& samples : results.jobs) {
-    for (const auto* runs : {&samples.own, &samples.peer}) {
-      for (const Measured& run : *runs) most = std::max(most, run.still_cached.value_or(-1.0));
-    }
+    const auto look = [&](const std::vector<Measured>& runs) {
+      for (const Measured& run : runs) most = std::max(most, run.still_cached.value_or(-1.0));
+    };
+    look(samples.own);
+    for (const PeerSamples& peer : samples.peers) look(peer.runs);
   }
   if (most < 0.0) return "";
   return "- cold: at most " + PercentText(most) +
@@ -85,11 +94,15 @@ std::string ColdNote(const Results& results) {
 std::string ViewsNote(const Results& results) {
   std::string text;
   for (const JobSamples& samples : results.jobs) {
-    if (!NeedsPicture(samples.job) || samples.own.empty() || samples.peer.empty()) continue;
-    const int own = samples.own.back().views, peer = samples.peer.back().views;
-    if (own == peer) continue;
-    text += "- not the same work: of the picture of '" + JobKey(samples.job) + "' minicpmv made " +
-            std::to_string(own) + " views, llama.cpp " + std::to_string(peer) + "\n";
+    if (!NeedsPicture(samples.job) || samples.own.empty()) continue;
+    for (size_t i = 0; i < samples.peers.size(); ++i) {
+      if (samples.peers[i].runs.empty()) continue;
+      const int own = samples.own.back().views, peer = samples.peers[i].runs.back().views;
+      if (own == peer) continue;
+      text += "- not the same work: of the picture of '" + JobKey(samples.job) +
+              "' minicpmv made " + std::to_string(own) + " views, " + results.peers[i].name + " " +
+              std::to_string(peer) + "\n";
+    }
   }
   return text;
 }
@@ -98,8 +111,39 @@ std::string ViewsNote(const Results& results) {
 
 std::string HeadLine(const Results& results) {
   std::string line = "minicpmv " + Setting(results.settings, "program");
-  if (results.has_peer()) line += " beside llama.cpp " + results.peer_version;
+  for (size_t i = 0; i < results.peers.size(); ++i) {
+    const PeerIdentity& peer = results.peers[i];
+    line += (i == 0 ? " beside " : " and ") + peer.name + " " + peer.version;
+  }
   return line + ", " + results.date;
+}
+
+std::string BackendsText(const Results& results) {
+  std::string text;
+  for (const PeerIdentity& peer : results.peers) {
+    if (!peer.backend.empty()) text += "; back end of " + peer.name + " " + peer.backend;
+  }
+  return text;
+}
+
+std::vector<std::string> OptionLines(const Results& results) {
+  std::vector<std::string> lines;
+  for (const PeerIdentity& peer : results.peers) {
+    if (!peer.words.empty()) lines.push_back("options of " + peer.name + ": " + peer.words);
+  }
+  return lines;
+}
+
+std::vector<std::string> LeftOut(const Results& results) {
+  std::vector<std::string> texts = results.notes;
+  for (const TableRow& line : Tabulate(results)) {
+    for (size_t i = 0; i < line.peers.size(); ++i) {
+      if (line.peers[i].left_out.empty()) continue;
+      texts.push_back(RowKey(line.row) + " of " + results.peers[i].name + ": " +
+                      line.peers[i].left_out);
+    }
+  }
+  return texts;
 }
 
 std::string LimitsLine(const Limits& limits) {
@@ -123,8 +167,9 @@ std::string ReportText(const Results& results) {
   text += "- machine: " + MachineLine(results) + "\n";
   text += "- model: " + Setting(results.settings, "model") + "\n";
   text += "- limits, measured in the same run: " + LimitsLine(results.limits) + "\n";
+  for (const std::string& line : OptionLines(results)) text += "- " + line + "\n";
   text += ColdNote(results) + ViewsNote(results);
-  for (const std::string& note : results.notes) text += "- left out: " + note + "\n";
+  for (const std::string& note : LeftOut(results)) text += "- left out: " + note + "\n";
   return text + "\n" + Table(results);
 }
 

@@ -3,6 +3,7 @@
 #include <sys/utsname.h>
 
 #include <algorithm>
+#include <ctime>
 #include <fstream>
 
 #include "apps/bench/values.h"
@@ -13,7 +14,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr const char* kFormat = "minicpmv bench 1";
+constexpr const char* kFormat = "minicpmv bench 2";
 
 int64_t PromptTokens(const Results& results) {
   for (const JobSamples& samples : results.jobs) {
@@ -31,23 +32,34 @@ std::vector<double> ValuesOf(const Row& row, const std::vector<Measured>& runs) 
   return values;
 }
 
+void FillCell(const TableRow& line, const std::vector<Measured>& runs, TableCell* cell) {
+  cell->values = ValuesOf(line.row, runs);
+  if (cell->values.empty()) return;
+  cell->median = Median(cell->values);
+  if (line.limit) cell->share = ShareOfLimit(line.row, *cell->median, *line.limit);
+}
+
+PeerCell MakePeerCell(const TableRow& line, const PeerSamples& samples) {
+  PeerCell cell;
+  FillCell(line, samples.runs, &cell);
+  if (!cell.median) {
+    cell.left_out = samples.runs.empty() ? samples.objection : "its programs do not print it";
+  }
+  const double own = line.own.median.value_or(0.0), peer = cell.median.value_or(0.0);
+  if (own > 0 && peer > 0) cell.times = LargerIsBetter(line.row) ? own / peer : peer / own;
+  return cell;
+}
+
 TableRow MakeRow(const Row& row, const JobSamples& samples, const Results& results) {
   TableRow line;
   line.row = row;
   line.title = RowTitle(row, results.model.config);
-  line.own = ValuesOf(row, samples.own);
-  line.peer = ValuesOf(row, samples.peer);
   line.limit =
       LimitOf(row, results.model, results.limits, PromptTokens(results), results.decode_tokens);
-  if (!line.own.empty()) line.own_median = Median(line.own);
-  if (!line.peer.empty()) line.peer_median = Median(line.peer);
-  if (line.own_median && line.peer_median && *line.own_median > 0 && *line.peer_median > 0) {
-    line.times = LargerIsBetter(row) ? *line.own_median / *line.peer_median
-                                     : *line.peer_median / *line.own_median;
+  FillCell(line, samples.own, &line.own);
+  for (const PeerSamples& samples_of_peer : samples.peers) {
+    line.peers.push_back(MakePeerCell(line, samples_of_peer));
   }
-  if (!line.limit) return line;
-  if (line.own_median) line.own_share = ShareOfLimit(row, *line.own_median, *line.limit);
-  if (line.peer_median) line.peer_share = ShareOfLimit(row, *line.peer_median, *line.limit);
   return line;
 }
 
@@ -57,23 +69,48 @@ json RunsJson(const std::vector<Measured>& runs) {
   return list;
 }
 
-json RowJson(const TableRow& line) {
+json CellJson(const TableCell& cell) {
+  json object = {{"values", cell.values}};
+  if (cell.median) object["median"] = *cell.median;
+  if (cell.share) object["share_of_limit"] = *cell.share;
+  return object;
+}
+
+json RowJson(const TableRow& line, const Results& results) {
   json object = {{"row", RowKey(line.row)},
                  {"title", line.title},
                  {"unit", RowUnit(line.row)},
-                 {"minicpmv", line.own},
-                 {"peer", line.peer}};
-  const auto put = [&](const char* name, const std::optional<double>& value) {
-    if (value) object[name] = *value;
-  };
-  put("median", line.own_median);
-  put("peer_median", line.peer_median);
-  put("times", line.times);
-  put("share_of_limit", line.own_share);
-  put("peer_share_of_limit", line.peer_share);
+                 {"minicpmv", CellJson(line.own)},
+                 {"peers", json::object()}};
+  for (size_t i = 0; i < line.peers.size(); ++i) {
+    const PeerCell& cell = line.peers[i];
+    json entry = CellJson(cell);
+    if (cell.times) entry["times"] = *cell.times;
+    if (!cell.left_out.empty()) entry["left_out"] = cell.left_out;
+    object["peers"][results.peers[i].name] = std::move(entry);
+  }
   if (line.limit) {
     object["limit"] = line.limit->value;
     object["limit_is"] = line.limit->basis;
+  }
+  return object;
+}
+
+json PeersJson(const Results& results) {
+  json list = json::array();
+  for (const PeerIdentity& peer : results.peers) {
+    list.push_back({{"name", peer.name},
+                    {"version", peer.version},
+                    {"backend", peer.backend},
+                    {"options", peer.words}});
+  }
+  return list;
+}
+
+json SamplesJson(const JobSamples& samples, const Results& results) {
+  json object = {{"minicpmv", RunsJson(samples.own)}, {"peers", json::object()}};
+  for (size_t i = 0; i < samples.peers.size(); ++i) {
+    object["peers"][results.peers[i].name] = RunsJson(samples.peers[i].runs);
   }
   return object;
 }
@@ -96,6 +133,13 @@ Status TakeRuns(const json& list, std::vector<Measured>* runs) {
   return OkStatus();
 }
 
+double LimitFrom(const json& limits, const char* name) {
+  const auto found = limits.find(name);
+  return found != limits.end() && found->is_number() ? found->get<double>() : 0.0;
+}
+
+}  // namespace
+
 Status CompareSettings(const json& saved, const std::map<std::string, std::string>& settings) {
   std::string differences;
   for (const auto& [name, value] : settings) {
@@ -109,13 +153,6 @@ Status CompareSettings(const json& saved, const std::map<std::string, std::strin
   return InvalidArgument("--resume: the earlier run was made with other settings:" + differences +
                          "\nrepeat it as it was, or give another --output");
 }
-
-double LimitFrom(const json& limits, const char* name) {
-  const auto found = limits.find(name);
-  return found != limits.end() && found->is_number() ? found->get<double>() : 0.0;
-}
-
-}  // namespace
 
 std::vector<TableRow> Tabulate(const Results& results) {
   std::vector<TableRow> table;
@@ -135,17 +172,12 @@ json ToJson(const Results& results) {
                  {"machine", results.machine},
                  {"limits", LimitsJson(results.limits)},
                  {"notes", results.notes},
+                 {"peers", PeersJson(results)},
                  {"rows", json::array()},
                  {"samples", json::object()}};
-  if (results.has_peer()) {
-    object["peer"] = {{"name", "llama.cpp"},
-                      {"version", results.peer_version},
-                      {"backend", results.peer_backend}};
-  }
-  for (const TableRow& line : Tabulate(results)) object["rows"].push_back(RowJson(line));
+  for (const TableRow& line : Tabulate(results)) object["rows"].push_back(RowJson(line, results));
   for (const JobSamples& samples : results.jobs) {
-    object["samples"][JobKey(samples.job)] = {{"minicpmv", RunsJson(samples.own)},
-                                              {"peer", RunsJson(samples.peer)}};
+    object["samples"][JobKey(samples.job)] = SamplesJson(samples, results);
   }
   return object;
 }
@@ -162,7 +194,12 @@ Status TakeEarlierRuns(const std::string& text, Results* results) {
     const auto found = saved["samples"].find(JobKey(samples.job));
     if (found == saved["samples"].end() || !found->is_object()) continue;
     MCV_RETURN_IF_ERROR(TakeRuns(found->value("minicpmv", json()), &samples.own));
-    MCV_RETURN_IF_ERROR(TakeRuns(found->value("peer", json()), &samples.peer));
+    const json peers = found->value("peers", json());
+    if (!peers.is_object()) return Corrupt("the samples of peers are no object");
+    for (size_t i = 0; i < samples.peers.size(); ++i) {
+      const std::string& name = results->peers[i].name;
+      MCV_RETURN_IF_ERROR(TakeRuns(peers.value(name, json()), &samples.peers[i].runs));
+    }
   }
   if (saved.value("date", json()).is_string()) results->date = saved["date"].get<std::string>();
   const json& limits = saved["limits"];
@@ -190,6 +227,15 @@ std::map<std::string, std::string> DescribeMachine() {
   }
   machine["processors"] = std::to_string(DefaultThreadCount());
   return machine;
+}
+
+std::string UtcNow() {
+  const std::time_t now = std::time(nullptr);
+  std::tm parts = {};
+  gmtime_r(&now, &parts);
+  char text[32];
+  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
+  return text;
 }
 
 }  // namespace mcv::bench

@@ -12,14 +12,20 @@
 #include "apps/bench/measured.h"
 #include "apps/bench/model_facts.h"
 #include "apps/bench/plan.h"
+#include "apps/bench/side.h"
 #include "base/status.h"
 
 namespace mcv::bench {
 
+struct PeerSamples {
+  std::vector<Measured> runs;
+  std::string objection;  // why the peer cannot do the job, or ""; not saved
+};
+
 struct JobSamples {
   Job job;
   std::vector<Measured> own;
-  std::vector<Measured> peer;
+  std::vector<PeerSamples> peers;  // one for each of Results::peers
 };
 
 struct Results {
@@ -27,25 +33,33 @@ struct Results {
   std::map<std::string, std::string> settings;
   std::map<std::string, std::string> machine;  // processor, kernel; no names of hosts or people
   std::string date;                            // of the first run, ISO 8601, UTC
-  std::string peer_version;                    // empty: no peer
-  std::string peer_backend;
+  std::vector<PeerIdentity> peers;             // names differ
   int64_t decode_tokens = 0;
   ModelFacts model;  // not saved
   Limits limits;     // the best of all measurements of the run
   std::vector<JobSamples> jobs;
   std::vector<std::string> notes;  // rows that were left out, and why
-  bool has_peer() const { return !peer_version.empty(); }
+};
+
+// What one side has in a line of the table.
+struct TableCell {
+  std::vector<double> values;
+  std::optional<double> median;
+  std::optional<double> share;  // of the limit
+};
+
+struct PeerCell : TableCell {
+  std::optional<double> times;  // how many times better we are; above 1 is ahead
+  std::string left_out;         // why there are no values, or ""
 };
 
 // One line of the table, in RowUnit(row).
 struct TableRow {
   Row row;
   std::string title;
-  std::vector<double> own, peer;
   std::optional<RowLimit> limit;
-  std::optional<double> own_median, peer_median;
-  std::optional<double> times;                  // how many times better we are; above 1 is ahead
-  std::optional<double> own_share, peer_share;  // of the limit
+  TableCell own;
+  std::vector<PeerCell> peers;  // in the order of Results::peers
 };
 
 // In the order of the rows.
@@ -58,7 +72,15 @@ nlohmann::json ToJson(const Results& results);
 //   InvalidArgument  it was made with other settings: the message names each
 Status TakeEarlierRuns(const std::string& text, Results* results);
 
+// The part of it that both kinds of results need: InvalidArgument names each setting that is not as
+// it was saved.
+Status CompareSettings(const nlohmann::json& saved,
+                       const std::map<std::string, std::string>& settings);
+
 // "AMD EPYC", the kernel's release, processors: what a result must be read with.
 std::map<std::string, std::string> DescribeMachine();
+
+// Now, ISO 8601.
+std::string UtcNow();
 
 }  // namespace mcv::bench

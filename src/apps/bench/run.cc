@@ -11,11 +11,19 @@ bool Stopped(const Material& material) {
 
 class Rounds {
  public:
-  Rounds(const RunOptions& options, const Material& material, const Side& own, const Side* peer,
-         Results* results)
-      : options_(options), material_(material), own_(own), peer_(peer), results_(*results) {}
+  Rounds(const RunOptions& options, const Material& material, const Side& own,
+         const std::vector<const Side*>& peers, Results* results)
+      : options_(options), material_(material), sides_{&own}, results_(*results) {
+    sides_.insert(sides_.end(), peers.begin(), peers.end());
+  }
 
   Status Run() {
+    for (JobSamples& samples : results_.jobs) {
+      MCV_CHECK(samples.peers.size() + 1 == sides_.size());
+      for (size_t side = 1; side < sides_.size(); ++side) {
+        samples.peers[side - 1].objection = sides_[side]->Objection(samples.job);
+      }
+    }
     MeasureMachine();
     for (round_ = 0; round_ < options_.rounds; ++round_) {
       for (JobSamples& samples : results_.jobs) MCV_RETURN_IF_ERROR(RunJob(&samples));
@@ -35,40 +43,40 @@ class Rounds {
 
   // Whoever begins finds the machine in another state: take turns.
   Status RunJob(JobSamples* samples) {
-    for (int turn = 0; turn < 2; ++turn) {
-      const bool ours = (turn == 0) == (round_ % 2 == 0);
+    for (size_t turn = 0; turn < sides_.size(); ++turn) {
+      const size_t side = (turn + static_cast<size_t>(round_)) % sides_.size();
       if (Stopped(material_)) return Cancelled("stopped");
-      if (static_cast<size_t>(round_) < RunsOf(*samples, ours).size()) continue;
-      if (!Wanted(*samples, ours)) continue;
-      MCV_RETURN_IF_ERROR(RunOne(samples, ours));
+      if (static_cast<size_t>(round_) < RunsOf(*samples, side).size()) continue;
+      if (!Wanted(*samples, side)) continue;
+      MCV_RETURN_IF_ERROR(RunOne(samples, side));
     }
     return OkStatus();
   }
 
-  Status RunOne(JobSamples* samples, bool ours) {
+  Status RunOne(JobSamples* samples, size_t side) {
     const Job& job = samples->job;
-    const std::string side = ours ? "minicpmv" : "llama.cpp";
     Tell("round " + std::to_string(round_ + 1) + " of " + std::to_string(options_.rounds) + ": " +
-         side + ", " + JobKey(job));
+         sides_[side]->name() + ", " + JobKey(job));
     std::optional<double> still_cached;
     if (job.kind == JobKind::kPictureCold) {
       MCV_ASSIGN_OR_RETURN(still_cached, DropFromCache(results_.model.files));
     } else {
       MCV_RETURN_IF_ERROR(ReadIntoCache(results_.model.files));
     }
-    MCV_ASSIGN_OR_RETURN(Measured measured, (ours ? own_ : *peer_).Run(job, material_));
+    MCV_ASSIGN_OR_RETURN(Measured measured, sides_[side]->Run(job, material_));
     measured.still_cached = still_cached;
-    (ours ? samples->own : samples->peer).push_back(measured);
+    RunsOf(*samples, side).push_back(measured);
     ran_since_limits_ = true;
     return options_.on_result ? options_.on_result() : OkStatus();
   }
 
-  bool Wanted(const JobSamples& samples, bool ours) const {
-    return ours || (peer_ != nullptr && peer_->CanRun(samples.job));
+  // Side 0 is our own.
+  static bool Wanted(const JobSamples& samples, size_t side) {
+    return side == 0 || samples.peers[side - 1].objection.empty();
   }
 
-  static const std::vector<Measured>& RunsOf(const JobSamples& samples, bool ours) {
-    return ours ? samples.own : samples.peer;
+  static std::vector<Measured>& RunsOf(JobSamples& samples, size_t side) {
+    return side == 0 ? samples.own : samples.peers[side - 1].runs;
   }
 
   // What is still to do, at the pace of the same job's last run on the same side, or else of that
@@ -77,12 +85,12 @@ class Rounds {
     if (!options_.on_progress) return;
     Progress progress;
     progress.doing = std::move(doing);
-    for (const bool ours : {true, false}) {
+    for (size_t side = 0; side < sides_.size(); ++side) {
       double spent = 0.0;
       int64_t runs = 0, unknown = 0;
-      for (const JobSamples& samples : results_.jobs) {
-        if (!Wanted(samples, ours)) continue;
-        const auto& done = RunsOf(samples, ours);
+      for (JobSamples& samples : results_.jobs) {
+        if (!Wanted(samples, side)) continue;
+        const auto& done = RunsOf(samples, side);
         const int64_t count = static_cast<int64_t>(done.size());
         const int64_t left = std::max<int64_t>(options_.rounds - count, 0);
         for (const Measured& run : done) spent += run.wall_seconds;
@@ -104,8 +112,7 @@ class Rounds {
 
   const RunOptions& options_;
   const Material& material_;
-  const Side& own_;
-  const Side* peer_;
+  std::vector<const Side*> sides_;  // our own first
   Results& results_;
   int round_ = 0;
   bool ran_since_limits_ = false;
@@ -114,8 +121,8 @@ class Rounds {
 }  // namespace
 
 Status RunRounds(const RunOptions& options, const Material& material, const Side& own,
-                 const Side* peer, Results* results) {
-  return Rounds(options, material, own, peer, results).Run();
+                 const std::vector<const Side*>& peers, Results* results) {
+  return Rounds(options, material, own, peers, results).Run();
 }
 
 }  // namespace mcv::bench

@@ -1,8 +1,9 @@
-// The rounds: every job once on our side and once on the peer's, again and again.
+// The rounds: every job once on our side and once on each peer's, again and again.
 #pragma once
 
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "apps/bench/results.h"
 #include "apps/bench/side.h"
@@ -26,9 +27,9 @@ struct RunOptions {
 
 // Adds to results->jobs what they lack for `rounds` runs on each side (an interrupted run is gone
 // on with), the sides in turn and taking turns in who begins; measures the machine's limits at
-// first and after each round. `peer` may be null. On an error, Cancelled included, results hold
-// what was measured until then.
+// first and after each round. `peers` are in the order of results->peers and of each job's peers.
+// On an error, Cancelled included, results hold what was measured until then.
 Status RunRounds(const RunOptions& options, const Material& material, const Side& own,
-                 const Side* peer, Results* results);
+                 const std::vector<const Side*>& peers, Results* results);
 
 }  // namespace mcv::bench

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdlib>
+#include <fstream>
 #include <vector>
 
 #include "base/random.h"
@@ -107,19 +109,50 @@ Status MeasureText(const WorkloadOptions& options, std::shared_ptr<const Engine>
   return OkStatus();
 }
 
+// Memory that is no page of a file, as far as it is resident now; 0 where the system does not say.
+uint64_t OwnResidentBytes() {
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);) {
+    if (line.starts_with("RssAnon:")) return std::strtoull(line.c_str() + 8, nullptr, 10) * 1024;
+  }
+  return 0;
+}
+
+// "avx2 kernels; files mapped; encoder fast; threads tuned: encode 2 threads, ..."
+std::string SetupOf(const Engine& engine) {
+  const std::string& source = engine.thread_source();
+  std::string text = std::string(engine.target_name()) + " kernels; ";
+  text += engine.files().mapped_bytes() > 0 ? "files mapped; " : "files in memory; ";
+  text.append("encoder ").append(NumericsName(engine.encoder_numerics()));
+  text += "; threads " + source.substr(0, source.find_first_of(",;")) + ": ";
+  for (const Stage stage : kStages) {
+    if (stage != Stage::kEncode) text += ", ";
+    text += std::string(StageName(stage)) + " " + Describe(engine.thread_settings().of(stage));
+  }
+  return text;
+}
+
 Status MeasurePicture(const WorkloadOptions& options, Session& session, Measured* measured) {
   MCV_ASSIGN_OR_RETURN(const DecodedImage decoded, LoadImage(options.picture));
   AddImageOptions add;
   add.cancel = options.cancel;
   MCV_ASSIGN_OR_RETURN(const int picture, session.AddImage(decoded.image, add));
+  measured->own_bytes = OwnResidentBytes();
   AskOptions ask;
-  ask.max_tokens = 1;
+  ask.max_tokens = options.kind == JobKind::kAnswer ? options.decode_tokens : 1;
   ask.cancel = options.cancel;
   MCV_ASSIGN_OR_RETURN(const Answer answer, session.Ask({options.question, {picture}}, ask));
   const PictureStats& stats = session.picture_stats(picture);
   measured->encode_seconds = stats.encode_seconds;
   measured->views = stats.views;
   measured->prompt_tokens = answer.stats.prompt_tokens;
+  if (options.kind != JobKind::kAnswer) return OkStatus();
+  measured->prefill_seconds = answer.stats.prefill_seconds;
+  measured->answer = answer.ids;
+  if (const double rate = answer.stats.DecodeTokensPerSecond(); rate > 0) {
+    measured->decode_rate = rate;
+  }
+  measured->own_bytes = std::max(measured->own_bytes, OwnResidentBytes());
   return OkStatus();
 }
 
@@ -135,6 +168,7 @@ Result<Measured> RunWorkload(const WorkloadOptions& options,
   } else {
     MCV_ASSIGN_OR_RETURN(auto session, engine->NewSession());
     measured.load_seconds = SecondsSince(start);
+    measured.setup = SetupOf(*engine);
     if (options.kind != JobKind::kLoad) {
       MCV_RETURN_IF_ERROR(MeasurePicture(options, *session, &measured));
     }

@@ -4,7 +4,6 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
-#include <ctime>
 #include <filesystem>
 #include <iostream>
 #include <memory>
@@ -15,7 +14,10 @@
 #include "apps/bench/results.h"
 #include "apps/bench/run.h"
 #include "apps/bench/workload.h"
+#include "apps/cli/bench_ladder.h"
+#include "apps/cli/bench_names.h"
 #include "apps/cli/bench_options.h"
+#include "apps/cli/bench_peers.h"
 #include "apps/cli/bench_pictures.h"
 #include "apps/cli/exit_codes.h"
 #include "apps/cli/terminal.h"
@@ -64,33 +66,6 @@ std::string Objection(const bench::Row& row, int64_t decode_tokens, const bench:
   return too_short(views * (model.config.resampler.queries + 8) + 64, model.context);
 }
 
-std::string UtcNow() {
-  const std::time_t now = std::time(nullptr);
-  std::tm parts = {};
-  gmtime_r(&now, &parts);
-  char text[32];
-  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
-  return text;
-}
-
-// File names with sizes; no folders.
-std::string ModelText(const bench::ModelFacts& model) {
-  if (model.files.empty()) return model.described;
-  std::string text;
-  if (model.text_file.empty()) {
-    text = fs::path(model.described).lexically_normal().filename().string();
-  } else {
-    text = fs::path(model.text_file).filename().string();
-    if (!model.vision_file.empty()) {
-      text += " + " + fs::path(model.vision_file).filename().string();
-    }
-  }
-  text += ", MiniCPM-V " + std::string(model.config.row().short_name) + ", weights " +
-          FormatBytes(model.text_bytes);
-  if (model.vision_bytes > 0) text += " + " + FormatBytes(model.vision_bytes);
-  return text;
-}
-
 class BenchRun {
  public:
   explicit BenchRun(const BenchOptions& options) : options_(options) {
@@ -113,7 +88,7 @@ class BenchRun {
   Status Prepare() {
     MCV_RETURN_IF_ERROR(ReadModel());
     MCV_RETURN_IF_ERROR(PlanRows());
-    MCV_RETURN_IF_ERROR(FindThePeer());
+    MCV_ASSIGN_OR_RETURN(peers_, FindPeers(options_, &results_));
     MCV_RETURN_IF_ERROR(DrawPictures());
     DescribeSettings();
     MCV_RETURN_IF_ERROR(OpenOutput());
@@ -159,22 +134,6 @@ class BenchRun {
     return OkStatus();
   }
 
-  Status FindThePeer() {
-    if (!options_.with_peer) return OkStatus();
-    bench::PeerOptions peer;
-    MCV_ASSIGN_OR_RETURN(peer.prefix, bench::SplitCommand(options_.peer));
-    peer.path = options_.peer_path;
-    peer.environment = options_.peer_environment;
-    peer.backend = options_.peer_backend;
-    peer.timeout_seconds = options_.timeout_seconds;
-    peer.cancel = &Interrupted();
-    bench::PeerIdentity identity;
-    MCV_ASSIGN_OR_RETURN(peer_, bench::FindPeer(peer, results_.model, &identity));
-    results_.peer_version = identity.version;
-    results_.peer_backend = identity.backend;
-    return OkStatus();
-  }
-
   Status DrawPictures() {
     bool view = false, large = false;
     for (const bench::JobSamples& samples : results_.jobs) {
@@ -183,7 +142,7 @@ class BenchRun {
     }
     if (!view && !large) return OkStatus();
     std::string folder = options_.pictures;
-    if (folder.empty() && peer_ != nullptr) {
+    if (folder.empty() && !peers_.empty()) {
       folder = fs::absolute(results_.model.text_file).parent_path().string();
     }
     MCV_RETURN_IF_ERROR(pictures_.ChooseFolder(folder));
@@ -198,7 +157,7 @@ class BenchRun {
   }
 
   void DescribeSettings() {
-    results_.date = UtcNow();
+    results_.date = bench::UtcNow();
     results_.decode_tokens = options_.decode_tokens;
     results_.machine = bench::DescribeMachine();
     auto& settings = results_.settings;
@@ -212,11 +171,7 @@ class BenchRun {
     }
     settings["decode_tokens"] = std::to_string(options_.decode_tokens);
     settings["processor"] = results_.machine["processor"];
-    settings["peer"] = results_.peer_version;
-    settings["peer_backend"] = results_.peer_backend;
-    std::string environment;
-    for (const std::string& setting : options_.peer_environment) environment += setting + " ";
-    settings["peer_environment"] = environment;
+    DescribePeers(options_, &results_);
   }
 
   Status OpenOutput() {
@@ -283,13 +238,18 @@ class BenchRun {
       line.Show(progress.doing, progress.done, progress.total, progress.seconds_left);
     };
     run.on_result = [this] { return Save(); };
-    MCV_RETURN_IF_ERROR(bench::RunRounds(run, material_, *own, peer_.get(), &results_));
+    std::vector<const bench::Side*> peers;
+    for (const auto& peer : peers_) peers.push_back(peer.get());
+    MCV_RETURN_IF_ERROR(bench::RunRounds(run, material_, *own, peers, &results_));
     return Save();  // with the last measurement of the limits
   }
 
   bool HasRuns() const {
     for (const bench::JobSamples& samples : results_.jobs) {
-      if (!samples.own.empty() || !samples.peer.empty()) return true;
+      if (!samples.own.empty()) return true;
+      for (const bench::PeerSamples& peer : samples.peers) {
+        if (!peer.runs.empty()) return true;
+      }
     }
     return false;
   }
@@ -304,7 +264,7 @@ class BenchRun {
   bench::Results results_;
   bench::Material material_;
   PictureFiles pictures_;
-  std::unique_ptr<bench::Side> peer_;
+  std::vector<std::unique_ptr<bench::Side>> peers_;
 };
 
 // "prefill@96" as JobKey writes it.
@@ -319,7 +279,8 @@ Result<bench::WorkloadOptions> ParseSample(const BenchOptions& options) {
   }
   for (const bench::JobKind known :
        {bench::JobKind::kView, bench::JobKind::kPicture, bench::JobKind::kPictureCold,
-        bench::JobKind::kPrefill, bench::JobKind::kDecode, bench::JobKind::kLoad}) {
+        bench::JobKind::kPrefill, bench::JobKind::kDecode, bench::JobKind::kLoad,
+        bench::JobKind::kAnswer}) {
     work.kind = known;
     if (bench::JobKey({known, work.tokens, {}}) == name) {
       work.decode_tokens = options.decode_tokens > 0 ? options.decode_tokens : 1;
@@ -350,9 +311,13 @@ void AddBenchCommand(CLI::App& app, CommandChoice* choice) {
       "bench", "Measure speed and memory, beside llama.cpp and this machine's limits");
   AddBenchOptions(*command, options.get());
   command->callback([=] {
-    options->with_peer = command->count("--peer") > 0;
+    if (options->sample.empty() && options->run.engine.no_mmap) {
+      throw CLI::ValidationError("--no-mmap",
+                                 "the table is measured without it; --ladder shows what it does");
+    }
     options->run.picture_cache = "off";  // encoding is to be measured, not remembered
     choice->run = [=] {
+      if (options->ladder) return RunBenchLadder(*options, MCV_VERSION);
       return options->sample.empty() ? BenchRun(*options).Run() : RunSample(*options);
     };
   });

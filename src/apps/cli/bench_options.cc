@@ -1,6 +1,7 @@
 #include "apps/cli/bench_options.h"
 
 #include <CLI/CLI.hpp>
+#include <functional>
 
 namespace mcv::cli {
 namespace {
@@ -55,26 +56,71 @@ void AddTableOptions(CLI::App& app, BenchOptions* o) {
       ->group(group);
 }
 
+void OpenPeer(BenchOptions* o, const std::string& prefix) {
+  if (o->peers.empty() || o->peers.back().chosen) o->peers.emplace_back();
+  o->peers.back().chosen = true;
+  o->peers.back().prefix = prefix;
+}
+
+// The peer that an option speaks of: the last one named; before any, the one to come.
+PeerChoice& CurrentPeer(BenchOptions* o) {
+  if (o->peers.empty()) o->peers.emplace_back();
+  return o->peers.back();
+}
+
+// Options of a peer mean the --peer before them, so each is looked at when its turn comes.
+class PeerOptionAdder {
+ public:
+  PeerOptionAdder(CLI::App* app, BenchOptions* options) : app_(*app), options_(options) {
+    peer_ = app_.add_option_function<std::string>(
+        "--peer", [options](const std::string& prefix) { OpenPeer(options, prefix); },
+        "measure llama.cpp too; PREFIX goes before its commands (\"chroot DIR\"); again for a "
+        "second peer, which the --peer-... options behind it then mean");
+    peer_->expected(0, 1)->option_text("[PREFIX]")->trigger_on_parse()->group(kGroup);
+  }
+
+  void Once(const std::string& name, std::string PeerChoice::*field, const std::string& help) {
+    Add(name, help, [options = options_, name, field](const std::string& value) {
+      std::string& place = CurrentPeer(options).*field;
+      if (!place.empty()) throw CLI::ValidationError(name, "is given twice for one --peer");
+      place = value;
+    });
+  }
+
+  void Repeatable(const std::string& name, std::vector<std::string> PeerChoice::*field,
+                  const std::string& help) {
+    Add(name, help, [options = options_, field](const std::string& value) {
+      (CurrentPeer(options).*field).push_back(value);
+    });
+  }
+
+ private:
+  static constexpr const char* kGroup = "Peer";
+
+  void Add(const std::string& name, const std::string& help,
+           const std::function<void(const std::string&)>& take) {
+    app_.add_option_function<std::string>(name, take, help)
+        ->trigger_on_parse()
+        ->needs(peer_)
+        ->group(kGroup);
+  }
+
+  CLI::App& app_;
+  BenchOptions* options_;
+  CLI::Option* peer_;
+};
+
 void AddPeerOptions(CLI::App& app, BenchOptions* o) {
   const std::string group = "Peer";
-  CLI::Option* peer =
-      app.add_option("--peer", o->peer,
-                     "measure llama.cpp too; PREFIX goes before its commands (\"chroot DIR\")")
-          ->expected(0, 1)
-          ->option_text("[PREFIX]")
-          ->group(group);
-  app.add_option("--peer-path", o->peer_path, "where the peer sees the model's folder")
-      ->needs(peer)
-      ->group(group);
-  app.add_option("--peer-env", o->peer_environment, "NAME=VALUE for the peer (repeatable)")
-      ->expected(1)
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
-      ->needs(peer)
-      ->group(group);
-  app.add_option("--peer-backend", o->peer_backend,
-                 "the one libggml-cpu-*.so that the peer may load, by its path here")
-      ->needs(peer)
-      ->group(group);
+  PeerOptionAdder add(&app, o);
+  add.Once("--peer-name", &PeerChoice::name, "what the tables call it (default: llama.cpp)");
+  add.Once("--peer-path", &PeerChoice::path, "where the peer sees the model's folder");
+  add.Repeatable("--peer-env", &PeerChoice::environment, "NAME=VALUE for the peer (repeatable)");
+  add.Once("--peer-backend", &PeerChoice::backend,
+           "the one libggml-cpu-*.so that the peer may load, by its path here");
+  add.Repeatable("--peer-options", &PeerChoice::words,
+                 "more words for its commands: picture=WORDS, prefill=WORDS, decode=WORDS "
+                 "(repeatable)");
   app.add_option("--pictures", o->pictures,
                  "folder to draw the pictures into (default: the model's with --peer, which must "
                  "see them; else a temporary one)")
@@ -95,6 +141,25 @@ void AddOutputOptions(CLI::App& app, BenchOptions* o) {
       ->group(group);
 }
 
+// After the options that mean nothing for it.
+void AddLadderOptions(CLI::App& app, BenchOptions* o) {
+  const std::string group = "Ladder";
+  CLI::Option* ladder =
+      app.add_flag("--ladder", o->ladder,
+                   "instead of the table: what each step of the paper's deployment wins here "
+                   "(none, + memory, + compilation, + configuration, + encoder)")
+          ->group(group);
+  for (const char* other : {"--threads", "--numerics", "--encoder-numerics", "--rows", "--quick",
+                            "--peer", "--text-only"}) {
+    ladder->excludes(app.get_option(other));
+  }
+  app.add_option("--tuning", o->run.tuning,
+                 "what the step of configuration uses: a file of minicpmv tune, or off (default: "
+                 "the user's own)")
+      ->option_text("FILE|off")
+      ->group(group);
+}
+
 }  // namespace
 
 void AddBenchOptions(CLI::App& app, BenchOptions* options) {
@@ -103,10 +168,12 @@ void AddBenchOptions(CLI::App& app, BenchOptions* options) {
   AddTableOptions(app, options);
   AddPeerOptions(app, options);
   AddOutputOptions(app, options);
+  AddLadderOptions(app, options);
   // An empty group hides them.
   app.add_option("--sample", options->sample)->group("");
   app.add_option("--sample-picture", options->sample_picture)->group("");
   app.add_option("--sample-question", options->sample_question)->group("");
+  app.add_flag("--no-mmap", options->run.engine.no_mmap)->group("");
 }
 
 }  // namespace mcv::cli

@@ -12,6 +12,17 @@ class App;
 
 namespace mcv::cli {
 
+// One --peer, and the options that belong to it.
+struct PeerChoice {
+  bool chosen = false;  // by a --peer; until then options before the first one wait here
+  std::string prefix;   // the words before each llama.cpp command
+  std::string name;
+  std::string path;
+  std::string backend;
+  std::vector<std::string> environment;
+  std::vector<std::string> words;  // "prefill=-rtr 1"
+};
+
 struct BenchOptions {
   RunOptions run;  // model, threads, target, numerics; json, no_progress
 
@@ -20,12 +31,9 @@ struct BenchOptions {
   int64_t decode_tokens = 0;      // 0: 32, or 8 when quick
   bool quick = false;
   double timeout_seconds = 3600.0;
+  bool ladder = false;
 
-  bool with_peer = false;
-  std::string peer;  // the words before each llama.cpp command
-  std::string peer_path;
-  std::vector<std::string> peer_environment;
-  std::string peer_backend;
+  std::vector<PeerChoice> peers;
   std::string pictures;  // folder to draw them into
 
   std::string output;

@@ -106,6 +106,10 @@ void AddMachineOptions(CLI::App& app, RunOptions* o) {
                  "processor has int8 dot products (default: as --numerics)")
       ->check(CLI::IsMember({"exact", "fast", "int8"}))
       ->group(group);
+  app.add_flag("--no-mmap", o->engine.no_mmap,
+               "read the model files into memory and keep all of it, the encoder too, instead of "
+               "mapping them (more memory; nothing is read from the disk later)")
+      ->group(group);
   app.add_option("--cache-type", o->cache_type,
                  "keys and values as f32, f16, bf16 or q8_0, which takes half of f16 "
                  "(default: f16, exact: f32)")

@@ -114,9 +114,9 @@ Status TuneModel(const TuneArguments& arguments) {
   MCV_ASSIGN_OR_RETURN(const std::shared_ptr<const Engine> engine, Engine::Open(options));
   PrintNotes(engine->notes(), "model");
   MCV_ASSIGN_OR_RETURN(const TuneResult result, Measure(*engine, arguments));
-  const TuningEntry entry = {MachineKey(ReadCpuTopology(), engine->target_name(),
-                                        engine->options().numerics, engine->encoder_numerics()),
-                             ModelKey(engine->files()), result.settings};
+  const TuningEntry entry = {
+      MachineKey(ReadCpuTopology(), engine->target_name(), engine->options().numerics),
+      ModelKey(engine->files()), result.settings};
   std::string text;
   if (arguments.run.json) {
     text = ResultJson(result, entry, path)

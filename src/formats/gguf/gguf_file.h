@@ -76,6 +76,7 @@ class GgufFile {
   const GgufValue* FindKey(std::string_view name) const;
   // Null after Parse, where the bytes are the caller's.
   const MappedFile* file() const { return file_.get(); }
+  const std::shared_ptr<MappedFile>& mapping() const { return file_; }
 
   // Typed access: NotFound when absent, Corrupt with expected and actual type when of another kind.
   // Any integer type is accepted where an integer is asked for, if the value fits.

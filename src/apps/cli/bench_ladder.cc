@@ -1,0 +1,160 @@
+#include "apps/cli/bench_ladder.h"
+
+#include <cstdio>
+#include <filesystem>
+#include <iostream>
+
+#include "apps/bench/ladder.h"
+#include "apps/bench/limit.h"
+#include "apps/bench/workload.h"
+#include "apps/cli/bench_names.h"
+#include "apps/cli/bench_pictures.h"
+#include "apps/cli/exit_codes.h"
+#include "apps/cli/terminal.h"
+#include "base/file_writer.h"
+#include "base/mapped_file.h"
+
+namespace mcv::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int64_t kQuestionTokens = 20;
+constexpr int64_t kAnswerTokens = 8;
+constexpr size_t kLargestResults = size_t{64} << 20;
+
+class LadderRun {
+ public:
+  LadderRun(const BenchOptions& options, const std::string& program) : options_(options) {
+    if (options_.rounds == 0) options_.rounds = 1;
+    if (options_.decode_tokens == 0) options_.decode_tokens = kAnswerTokens;
+    results_.settings["program"] = program;
+  }
+
+  Status Run() {
+    Interrupted();  // installs the handler before the long work
+    MCV_RETURN_IF_ERROR(ReadModel());
+    MCV_RETURN_IF_ERROR(DrawPicture());
+    Describe();
+    MCV_RETURN_IF_ERROR(OpenOutput());
+    const Status measured = Measure();
+    // What there is, however it ended.
+    if (measured.ok() || !results_.steps.front().runs.empty()) Print();
+    return measured;
+  }
+
+ private:
+  // Opened, looked at and closed again: model_facts.h says why.
+  Status ReadModel() {
+    MCV_ASSIGN_OR_RETURN(const auto engine, OpenEngine(options_.run));
+    model_ = bench::DescribeModel(*engine);
+    if (!model_.config.has_vision) {
+      return Unsupported("--ladder shows a picture, but the model was opened without an encoder");
+    }
+    MCV_ASSIGN_OR_RETURN(material_.question,
+                         bench::QuestionOfTokens(engine->tokenizer(), kQuestionTokens));
+    material_.decode_tokens = options_.decode_tokens;
+    material_.timeout_seconds = options_.timeout_seconds;
+    material_.cancel = &Interrupted();
+    return OkStatus();
+  }
+
+  Status DrawPicture() {
+    MCV_RETURN_IF_ERROR(pictures_.ChooseFolder(options_.pictures));
+    MCV_ASSIGN_OR_RETURN(material_.view_picture, pictures_.Draw(bench::ViewSide(model_.config)));
+    return OkStatus();
+  }
+
+  void Describe() {
+    results_.date = bench::UtcNow();
+    results_.machine = bench::DescribeMachine();
+    auto& settings = results_.settings;
+    settings["model"] = ModelText(model_);
+    settings["processor"] = results_.machine["processor"];
+    settings["question_tokens"] = std::to_string(kQuestionTokens);
+    settings["decode_tokens"] = std::to_string(options_.decode_tokens);
+    for (bench::LadderStep& step : bench::LadderSteps(model_.target, options_.run.tuning)) {
+      results_.steps.push_back({std::move(step), {}});
+    }
+  }
+
+  Status OpenOutput() {
+    if (options_.output.empty()) return OkStatus();
+    std::error_code error;
+    fs::create_directories(options_.output, error);
+    if (error) return IoError(options_.output + ": cannot be made: " + error.message());
+    const std::string path = OutputPath("json");
+    if (!fs::exists(path, error)) return OkStatus();
+    if (!options_.resume) {
+      return InvalidArgument(path + " is there already: go on from it with --resume, or give " +
+                             "another --output");
+    }
+    MCV_ASSIGN_OR_RETURN(const std::string text, ReadFile(path, kLargestResults));
+    return bench::TakeEarlierRuns(text, &results_).Annotate(path);
+  }
+
+  Result<std::vector<std::string>> OwnCommand() const {
+    std::error_code error;
+    const fs::path self = fs::read_symlink("/proc/self/exe", error);
+    if (error) return IoError("/proc/self/exe: " + error.message());
+    std::vector<std::string> words = {self.string(), "bench"};
+    const RunOptions& run = options_.run;
+    for (const auto& [option, value] :
+         {std::pair("--model", run.engine.model), std::pair("--mmproj", run.engine.mmproj)}) {
+      if (!value.empty()) words.insert(words.end(), {option, value});
+    }
+    return words;
+  }
+
+  Status Measure() {
+    MCV_ASSIGN_OR_RETURN(const std::vector<std::string> command, OwnCommand());
+    ProgressLine line(ShowsProgress(options_.run.no_progress));
+    bench::RunOptions run;
+    run.rounds = options_.rounds;
+    run.on_progress = [&line](const bench::Progress& progress) {
+      line.Show(progress.doing, progress.done, progress.total, progress.seconds_left);
+    };
+    run.on_result = [this] { return Save(); };
+    MCV_RETURN_IF_ERROR(bench::RunLadder(run, material_, command, model_.files, &results_));
+    return Save();
+  }
+
+  std::string OutputPath(const std::string& kind) const {
+    return (fs::path(options_.output) / ("results." + kind)).string();
+  }
+
+  std::string JsonText() const {
+    // Names from outside may hold bytes that are not UTF-8.
+    return ToJson(results_).dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+  }
+
+  Status Save() const {
+    if (options_.output.empty()) return OkStatus();
+    MCV_RETURN_IF_ERROR(WriteFile(OutputPath("json"), JsonText()));
+    MCV_RETURN_IF_ERROR(WriteFile(OutputPath("md"), bench::LadderText(results_)));
+    return WriteFile(OutputPath("svg"), bench::LadderSvg(results_));
+  }
+
+  void Print() const {
+    std::cout << (options_.run.json ? JsonText() : bench::LadderText(results_)) << std::flush;
+    if (options_.output.empty()) return;
+    std::fprintf(stderr, "note: also in %s, .md and .svg\n", OutputPath("json").c_str());
+  }
+
+  BenchOptions options_;
+  bench::ModelFacts model_;
+  bench::LadderResults results_;
+  bench::Material material_;
+  PictureFiles pictures_;
+};
+
+}  // namespace
+
+int RunBenchLadder(const BenchOptions& options, const std::string& program_version) {
+  const Status status = LadderRun(options, program_version).Run();
+  if (status.ok()) return kExitOk;
+  std::fprintf(stderr, "minicpmv: %s\n", status.ToString().c_str());
+  return ExitCodeFor(status);
+}
+
+}  // namespace mcv::cli
