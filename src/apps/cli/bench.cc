@@ -17,12 +17,11 @@
 #include "apps/cli/bench_ladder.h"
 #include "apps/cli/bench_names.h"
 #include "apps/cli/bench_options.h"
+#include "apps/cli/bench_output.h"
 #include "apps/cli/bench_peers.h"
 #include "apps/cli/bench_pictures.h"
 #include "apps/cli/exit_codes.h"
 #include "apps/cli/terminal.h"
-#include "base/file_writer.h"
-#include "base/mapped_file.h"
 
 namespace mcv::cli {
 namespace {
@@ -30,7 +29,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr int64_t kQuestionTokens = 20;
-constexpr size_t kLargestResults = size_t{64} << 20;
 
 int Fail(const Status& status) {
   std::fprintf(stderr, "minicpmv: %s\n", status.ToString().c_str());
@@ -68,7 +66,8 @@ std::string Objection(const bench::Row& row, int64_t decode_tokens, const bench:
 
 class BenchRun {
  public:
-  explicit BenchRun(const BenchOptions& options) : options_(options) {
+  explicit BenchRun(const BenchOptions& options)
+      : options_(options), output_(options.output, options.resume) {
     if (options_.rounds == 0) options_.rounds = options_.quick ? 1 : 3;
     if (options_.decode_tokens == 0) options_.decode_tokens = options_.quick ? 8 : 32;
   }
@@ -91,7 +90,9 @@ class BenchRun {
     MCV_ASSIGN_OR_RETURN(peers_, FindPeers(options_, &results_));
     MCV_RETURN_IF_ERROR(DrawPictures());
     DescribeSettings();
-    MCV_RETURN_IF_ERROR(OpenOutput());
+    MCV_RETURN_IF_ERROR(output_.Open([this](const std::string& text) {
+      return bench::TakeEarlierRuns(text, &results_);
+    }));
     material_.decode_tokens = options_.decode_tokens;
     material_.timeout_seconds = options_.timeout_seconds;
     material_.cancel = &Interrupted();
@@ -174,42 +175,14 @@ class BenchRun {
     DescribePeers(options_, &results_);
   }
 
-  Status OpenOutput() {
-    if (options_.output.empty()) return OkStatus();
-    std::error_code error;
-    fs::create_directories(options_.output, error);
-    if (error) return IoError(options_.output + ": cannot be made: " + error.message());
-    const std::string path = OutputPath("json");
-    if (!fs::exists(path, error)) return OkStatus();
-    if (!options_.resume) {
-      return InvalidArgument(path + " is there already: go on from it with --resume, or give " +
-                             "another --output");
-    }
-    MCV_ASSIGN_OR_RETURN(const std::string text, ReadFile(path, kLargestResults));
-    return bench::TakeEarlierRuns(text, &results_).Annotate(path);
-  }
-
-  std::string OutputPath(const std::string& kind) const {
-    return (fs::path(options_.output) / ("results." + kind)).string();
-  }
-
-  std::string JsonText() const {
-    // Names from outside may hold bytes that are not UTF-8.
-    return ToJson(results_).dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
-  }
-
   Status Save() const {
-    if (options_.output.empty()) return OkStatus();
-    MCV_RETURN_IF_ERROR(WriteFile(OutputPath("json"), JsonText()));
-    MCV_RETURN_IF_ERROR(WriteFile(OutputPath("md"), bench::ReportText(results_)));
-    return WriteFile(OutputPath("svg"), bench::ChartSvg(results_));
+    if (!output_.wanted()) return OkStatus();
+    return output_.Save({JsonText(ToJson(results_)), bench::ReportText(results_), bench::ChartSvg(results_)});
   }
 
   Result<std::vector<std::string>> OwnCommand() const {
-    std::error_code error;
-    const fs::path self = fs::read_symlink("/proc/self/exe", error);
-    if (error) return IoError("/proc/self/exe: " + error.message());
-    std::vector<std::string> words = {self.string(), "bench"};
+    MCV_ASSIGN_OR_RETURN(const std::string program, OwnProgram());
+    std::vector<std::string> words = {program, "bench"};
     const RunOptions& run = options_.run;
     const auto add = [&](const char* option, const std::string& value) {
       if (!value.empty()) words.insert(words.end(), {option, value});
@@ -234,9 +207,7 @@ class BenchRun {
       const bench::ModelFacts& model = results_.model;
       return bench::MeasureLimits(model.threads, options_.quick ? 3 : 10, model.target);
     };
-    run.on_progress = [&line](const bench::Progress& progress) {
-      line.Show(progress.doing, progress.done, progress.total, progress.seconds_left);
-    };
+    run.on_progress = ShowOn(&line);
     run.on_result = [this] { return Save(); };
     std::vector<const bench::Side*> peers;
     for (const auto& peer : peers_) peers.push_back(peer.get());
@@ -255,12 +226,11 @@ class BenchRun {
   }
 
   void Print() const {
-    std::cout << (options_.run.json ? JsonText() : bench::ReportText(results_)) << std::flush;
-    if (options_.output.empty()) return;
-    std::fprintf(stderr, "note: also in %s, .md and .svg\n", OutputPath("json").c_str());
+    output_.Print(options_.run.json ? JsonText(ToJson(results_)) : bench::ReportText(results_));
   }
 
   BenchOptions options_;
+  const BenchOutput output_;
   bench::Results results_;
   bench::Material material_;
   PictureFiles pictures_;

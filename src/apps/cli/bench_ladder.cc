@@ -1,31 +1,26 @@
 #include "apps/cli/bench_ladder.h"
 
 #include <cstdio>
-#include <filesystem>
-#include <iostream>
 
 #include "apps/bench/ladder.h"
 #include "apps/bench/limit.h"
 #include "apps/bench/workload.h"
 #include "apps/cli/bench_names.h"
+#include "apps/cli/bench_output.h"
 #include "apps/cli/bench_pictures.h"
 #include "apps/cli/exit_codes.h"
 #include "apps/cli/terminal.h"
-#include "base/file_writer.h"
-#include "base/mapped_file.h"
 
 namespace mcv::cli {
 namespace {
 
-namespace fs = std::filesystem;
-
 constexpr int64_t kQuestionTokens = 20;
 constexpr int64_t kAnswerTokens = 8;
-constexpr size_t kLargestResults = size_t{64} << 20;
 
 class LadderRun {
  public:
-  LadderRun(const BenchOptions& options, const std::string& program) : options_(options) {
+  LadderRun(const BenchOptions& options, const std::string& program)
+      : options_(options), output_(options.output, options.resume) {
     if (options_.rounds == 0) options_.rounds = 1;
     if (options_.decode_tokens == 0) options_.decode_tokens = kAnswerTokens;
     results_.settings["program"] = program;
@@ -36,7 +31,9 @@ class LadderRun {
     MCV_RETURN_IF_ERROR(ReadModel());
     MCV_RETURN_IF_ERROR(DrawPicture());
     Describe();
-    MCV_RETURN_IF_ERROR(OpenOutput());
+    MCV_RETURN_IF_ERROR(output_.Open([this](const std::string& text) {
+      return bench::TakeEarlierRuns(text, &results_);
+    }));
     const Status measured = Measure();
     // What there is, however it ended.
     if (measured.ok() || !results_.steps.front().runs.empty()) Print();
@@ -78,26 +75,9 @@ class LadderRun {
     }
   }
 
-  Status OpenOutput() {
-    if (options_.output.empty()) return OkStatus();
-    std::error_code error;
-    fs::create_directories(options_.output, error);
-    if (error) return IoError(options_.output + ": cannot be made: " + error.message());
-    const std::string path = OutputPath("json");
-    if (!fs::exists(path, error)) return OkStatus();
-    if (!options_.resume) {
-      return InvalidArgument(path + " is there already: go on from it with --resume, or give " +
-                             "another --output");
-    }
-    MCV_ASSIGN_OR_RETURN(const std::string text, ReadFile(path, kLargestResults));
-    return bench::TakeEarlierRuns(text, &results_).Annotate(path);
-  }
-
   Result<std::vector<std::string>> OwnCommand() const {
-    std::error_code error;
-    const fs::path self = fs::read_symlink("/proc/self/exe", error);
-    if (error) return IoError("/proc/self/exe: " + error.message());
-    std::vector<std::string> words = {self.string(), "bench"};
+    MCV_ASSIGN_OR_RETURN(const std::string program, OwnProgram());
+    std::vector<std::string> words = {program, "bench"};
     const RunOptions& run = options_.run;
     for (const auto& [option, value] :
          {std::pair("--model", run.engine.model), std::pair("--mmproj", run.engine.mmproj)}) {
@@ -111,37 +91,23 @@ class LadderRun {
     ProgressLine line(ShowsProgress(options_.run.no_progress));
     bench::RunOptions run;
     run.rounds = options_.rounds;
-    run.on_progress = [&line](const bench::Progress& progress) {
-      line.Show(progress.doing, progress.done, progress.total, progress.seconds_left);
-    };
+    run.on_progress = ShowOn(&line);
     run.on_result = [this] { return Save(); };
     MCV_RETURN_IF_ERROR(bench::RunLadder(run, material_, command, model_.files, &results_));
     return Save();
   }
 
-  std::string OutputPath(const std::string& kind) const {
-    return (fs::path(options_.output) / ("results." + kind)).string();
-  }
-
-  std::string JsonText() const {
-    // Names from outside may hold bytes that are not UTF-8.
-    return ToJson(results_).dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
-  }
-
   Status Save() const {
-    if (options_.output.empty()) return OkStatus();
-    MCV_RETURN_IF_ERROR(WriteFile(OutputPath("json"), JsonText()));
-    MCV_RETURN_IF_ERROR(WriteFile(OutputPath("md"), bench::LadderText(results_)));
-    return WriteFile(OutputPath("svg"), bench::LadderSvg(results_));
+    if (!output_.wanted()) return OkStatus();
+    return output_.Save({JsonText(ToJson(results_)), bench::LadderText(results_), bench::LadderSvg(results_)});
   }
 
   void Print() const {
-    std::cout << (options_.run.json ? JsonText() : bench::LadderText(results_)) << std::flush;
-    if (options_.output.empty()) return;
-    std::fprintf(stderr, "note: also in %s, .md and .svg\n", OutputPath("json").c_str());
+    output_.Print(options_.run.json ? JsonText(ToJson(results_)) : bench::LadderText(results_));
   }
 
   BenchOptions options_;
+  const BenchOutput output_;
   bench::ModelFacts model_;
   bench::LadderResults results_;
   bench::Material material_;
