@@ -23,11 +23,6 @@ struct AskArguments {
   std::vector<std::string> words;  // pictures, then the question
 };
 
-int Fail(const Status& status) {
-  std::fprintf(stderr, "minicpmv: %s\n", status.ToString().c_str());
-  return ExitCodeFor(status);
-}
-
 // A question of "-" is read from standard input, so that long or multi-line text can be piped in.
 std::string QuestionText(const std::string& word) {
   if (word != "-") return word;

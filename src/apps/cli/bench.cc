@@ -3,7 +3,6 @@
 #include "apps/cli/bench.h"
 
 #include <CLI/CLI.hpp>
-#include <cstdio>
 #include <filesystem>
 #include <iostream>
 #include <memory>
@@ -29,11 +28,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr int64_t kQuestionTokens = 20;
-
-int Fail(const Status& status) {
-  std::fprintf(stderr, "minicpmv: %s\n", status.ToString().c_str());
-  return ExitCodeFor(status);
-}
 
 // Why the model cannot give this row, or "".
 std::string Objection(const bench::Row& row, int64_t decode_tokens, const bench::ModelFacts& model,
@@ -90,9 +84,8 @@ class BenchRun {
     MCV_ASSIGN_OR_RETURN(peers_, FindPeers(options_, &results_));
     MCV_RETURN_IF_ERROR(DrawPictures());
     DescribeSettings();
-    MCV_RETURN_IF_ERROR(output_.Open([this](const std::string& text) {
-      return bench::TakeEarlierRuns(text, &results_);
-    }));
+    MCV_RETURN_IF_ERROR(output_.Open(
+        [this](const std::string& text) { return bench::TakeEarlierRuns(text, &results_); }));
     material_.decode_tokens = options_.decode_tokens;
     material_.timeout_seconds = options_.timeout_seconds;
     material_.cancel = &Interrupted();
@@ -177,7 +170,8 @@ class BenchRun {
 
   Status Save() const {
     if (!output_.wanted()) return OkStatus();
-    return output_.Save({JsonText(ToJson(results_)), bench::ReportText(results_), bench::ChartSvg(results_)});
+    return output_.Save(
+        {JsonText(ToJson(results_)), bench::ReportText(results_), bench::ChartSvg(results_)});
   }
 
   Result<std::vector<std::string>> OwnCommand() const {

@@ -1,7 +1,5 @@
 #include "apps/cli/bench_ladder.h"
 
-#include <cstdio>
-
 #include "apps/bench/ladder.h"
 #include "apps/bench/limit.h"
 #include "apps/bench/workload.h"
@@ -31,9 +29,8 @@ class LadderRun {
     MCV_RETURN_IF_ERROR(ReadModel());
     MCV_RETURN_IF_ERROR(DrawPicture());
     Describe();
-    MCV_RETURN_IF_ERROR(output_.Open([this](const std::string& text) {
-      return bench::TakeEarlierRuns(text, &results_);
-    }));
+    MCV_RETURN_IF_ERROR(output_.Open(
+        [this](const std::string& text) { return bench::TakeEarlierRuns(text, &results_); }));
     const Status measured = Measure();
     // What there is, however it ended.
     if (measured.ok() || !results_.steps.front().runs.empty()) Print();
@@ -99,7 +96,8 @@ class LadderRun {
 
   Status Save() const {
     if (!output_.wanted()) return OkStatus();
-    return output_.Save({JsonText(ToJson(results_)), bench::LadderText(results_), bench::LadderSvg(results_)});
+    return output_.Save(
+        {JsonText(ToJson(results_)), bench::LadderText(results_), bench::LadderSvg(results_)});
   }
 
   void Print() const {
@@ -119,8 +117,7 @@ class LadderRun {
 int RunBenchLadder(const BenchOptions& options, const std::string& program_version) {
   const Status status = LadderRun(options, program_version).Run();
   if (status.ok()) return kExitOk;
-  std::fprintf(stderr, "minicpmv: %s\n", status.ToString().c_str());
-  return ExitCodeFor(status);
+  return Fail(status);
 }
 
 }  // namespace mcv::cli

@@ -1,5 +1,5 @@
-// What the table and the ladder of `minicpmv bench` share around their runs: the folder that gets the
-// results, this program as a command, the progress line.
+// What the table and the ladder of `minicpmv bench` share around their runs: the folder that gets
+// the results, this program as a command, the progress line.
 #pragma once
 
 #include <functional>
@@ -25,8 +25,8 @@ class BenchOutput {
   BenchOutput(std::string folder, bool resume) : folder_(std::move(folder)), resume_(resume) {}
 
   bool wanted() const { return !folder_.empty(); }
-  // Makes the folder. Where it holds earlier runs, `take` gets their text, if resuming was asked for;
-  // else InvalidArgument. `take`'s error is annotated with the file.
+  // Makes the folder. Where it holds earlier runs, `take` gets their text, if resuming was asked
+  // for; else InvalidArgument. `take`'s error is annotated with the file.
   Status Open(const std::function<Status(const std::string&)>& take) const;
   // results.json, .md and .svg.
   Status Save(const BenchForms& forms) const;

@@ -30,10 +30,7 @@ Result<PictureStoreSummary> LookAt(const CacheArguments& arguments) {
 
 int RunCache(const CacheArguments& arguments) {
   const auto summary = LookAt(arguments);
-  if (!summary.ok()) {
-    std::fprintf(stderr, "minicpmv: %s\n", summary.status().ToString().c_str());
-    return ExitCodeFor(summary.status());
-  }
+  if (!summary.ok()) return Fail(summary.status());
   if (arguments.json) {
     const nlohmann::json json = {{"file", summary->file},
                                  {"pictures", summary->num_pictures},

@@ -154,8 +154,7 @@ int RunChat(const CLI::App& app, const ChatArguments& arguments) {
       return Chat(app, arguments, std::move(*engine), std::move(session).value()).Loop();
     }
   }
-  std::fprintf(stderr, "minicpmv: %s\n", status.ToString().c_str());
-  return ExitCodeFor(status);
+  return Fail(status);
 }
 
 }  // namespace

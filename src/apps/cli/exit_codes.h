@@ -1,6 +1,8 @@
 // What the program's exit status says; scripts rely on these numbers (docs/cli.md lists them).
 #pragma once
 
+#include <cstdio>
+
 #include "base/status.h"
 
 namespace mcv::cli {
@@ -31,6 +33,12 @@ inline int ExitCodeFor(const Status& status) {
       break;
   }
   return kExitFailure;
+}
+
+// Tells why on standard error; returns the exit code.
+inline int Fail(const Status& status) {
+  std::fprintf(stderr, "minicpmv: %s\n", status.ToString().c_str());
+  return ExitCodeFor(status);
 }
 
 }  // namespace mcv::cli

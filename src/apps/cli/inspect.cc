@@ -20,10 +20,7 @@ struct InspectArguments {
 // 0 for a complete model, 3 for anything that cannot be run.
 int RunInspect(const InspectArguments& arguments) {
   const auto report = MakeModelReport(arguments.path, arguments.mmproj);
-  if (!report.ok()) {
-    std::fprintf(stderr, "minicpmv: %s\n", report.status().ToString().c_str());
-    return ExitCodeFor(report.status());
-  }
+  if (!report.ok()) return Fail(report.status());
   // Names and templates come from files: what is not UTF-8 is replaced.
   const std::string text =
       arguments.json

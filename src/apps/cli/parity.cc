@@ -30,10 +30,7 @@ int RunParity(const ParityArguments& arguments) {
   };
   const auto report = parity::ReplayGoldens(arguments.folder, options);
   line.Wipe();
-  if (!report.ok()) {
-    std::fprintf(stderr, "minicpmv: %s\n", report.status().ToString().c_str());
-    return ExitCodeFor(report.status());
-  }
+  if (!report.ok()) return Fail(report.status());
   std::fputs((arguments.json ? report->Json() : report->Table()).c_str(), stdout);
   return report->ok() ? kExitOk : kExitFailure;
 }

@@ -71,10 +71,7 @@ Result<PlanReport> MakePlanReport(const PlanArguments& arguments) {
 // 0 where it fits, 4 where it does not.
 int RunPlan(const PlanArguments& arguments) {
   const auto report = MakePlanReport(arguments);
-  if (!report.ok()) {
-    std::fprintf(stderr, "minicpmv: %s\n", report.status().ToString().c_str());
-    return ExitCodeFor(report.status());
-  }
+  if (!report.ok()) return Fail(report.status());
   // Names come from files: what is not UTF-8 is replaced.
   const std::string text =
       arguments.run.json

@@ -138,8 +138,7 @@ int RunTune(const TuneArguments& arguments) {
   Interrupted();  // installs the handler before the long work
   const Status status = TuneModel(arguments);
   if (status.ok()) return kExitOk;
-  std::fprintf(stderr, "minicpmv: %s\n", status.ToString().c_str());
-  return ExitCodeFor(status);
+  return Fail(status);
 }
 
 }  // namespace
