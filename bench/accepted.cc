@@ -2,12 +2,11 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
 #include <nlohmann/json.hpp>
 #include <set>
-#include <sstream>
 
 #include "base/file_writer.h"
+#include "base/mapped_file.h"
 
 namespace mcv::bench {
 namespace {
@@ -95,11 +94,8 @@ std::string AcceptedText(const Accepted& accepted) {
 }
 
 Result<Accepted> ReadAccepted(const std::string& path) {
-  std::ifstream file(path);
-  if (!file) return NotFound(path + ": there is no such file, or it cannot be read");
-  std::ostringstream text;
-  text << file.rdbuf();
-  Result<Accepted> accepted = ParseAccepted(text.str());
+  MCV_ASSIGN_OR_RETURN(const std::string text, ReadFile(path, kLargestFile));
+  Result<Accepted> accepted = ParseAccepted(text);
   if (!accepted.ok()) return accepted.status().Annotate(path);
   return accepted;
 }
@@ -133,6 +129,14 @@ std::vector<Comparison> Compare(const Numbers& accepted, const Numbers& now, dou
     comparisons.push_back(std::move(c));
   }
   return comparisons;
+}
+
+std::string Compiler() {
+#if defined(__clang__)
+  return "clang " __clang_version__;
+#else
+  return "GCC " __VERSION__;
+#endif
 }
 
 std::string Difference(const Accepted& accepted, const std::map<std::string, std::string>& here) {

@@ -5,6 +5,7 @@
 // the median of several measurements, written with their spread.
 #pragma once
 
+#include <cstddef>
 #include <map>
 #include <string>
 #include <string_view>
@@ -13,6 +14,9 @@
 #include "base/status.h"
 
 namespace mcv::bench {
+
+// Far more than a file of numbers or of one run has.
+inline constexpr size_t kLargestFile = size_t{64} << 20;
 
 struct Number {
   double value = 0;
@@ -53,6 +57,9 @@ struct Comparison {
 
 // One for each name of either side, in order. `tolerance` is relative: 0.02 lets 2 % pass.
 std::vector<Comparison> Compare(const Numbers& accepted, const Numbers& now, double tolerance);
+
+// What this program was compiled with: "GCC 12.2.0".
+std::string Compiler();
 
 // "compiler: GCC 12.2.0, here GCC 13.1.0": where `here` differs from what the numbers belong to;
 // empty where it does not. Keys of `about` that `here` has not are no condition.

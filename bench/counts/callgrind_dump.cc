@@ -6,8 +6,8 @@
 #include <algorithm>
 #include <charconv>
 #include <filesystem>
-#include <fstream>
-#include <sstream>
+
+#include "base/mapped_file.h"
 
 namespace mcv::bench {
 namespace {
@@ -33,10 +33,8 @@ Result<Numbers> NumbersFrom(const fs::path& folder) {
   Numbers numbers;
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(folder, error)) {
-    std::ifstream file(entry.path());
-    std::ostringstream text;
-    text << file.rdbuf();
-    const auto dump = ParseCallgrindDump(text.str());
+    MCV_ASSIGN_OR_RETURN(const std::string text, ReadFile(entry.path().string(), kLargestFile));
+    const auto dump = ParseCallgrindDump(text);
     if (!dump.ok()) return dump.status().Annotate(entry.path().string());
     if (!dump->has_value()) continue;
     const Number number = {static_cast<double>((*dump)->instructions), 0};

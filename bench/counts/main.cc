@@ -27,15 +27,10 @@ constexpr char kAccept[] = "./dev counts accept";
 // What counts depend on besides our own text. The processor does not belong to it: valgrind shows
 // one of its own.
 std::map<std::string, std::string> Toolchain() {
-#if defined(__clang__)
-  const std::string compiler = "clang " __clang_version__;
-#else
-  const std::string compiler = "GCC " __VERSION__;
-#endif
   utsname system = {};
   uname(&system);
   return {
-      {"compiler", compiler},
+      {"compiler", Compiler()},
       {"C library", std::string("glibc ") + gnu_get_libc_version()},
       {"architecture", system.machine},
       {"valgrind", std::to_string(__VALGRIND_MAJOR__) + "." + std::to_string(__VALGRIND_MINOR__)}};

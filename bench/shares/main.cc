@@ -7,10 +7,9 @@
 #include <algorithm>
 #include <cstdio>
 #include <ctime>
-#include <fstream>
 #include <span>
-#include <sstream>
 
+#include "base/mapped_file.h"
 #include "bench/shares/benchmark_runs.h"
 
 namespace mcv::bench {
@@ -22,10 +21,8 @@ constexpr double kTolerance = 0.05;
 Result<Accepted> ReadRuns(std::span<char* const> paths) {
   std::vector<BenchmarkRun> runs;
   for (const char* path : paths) {
-    std::ifstream file(path);
-    std::ostringstream text;
-    text << file.rdbuf();
-    auto run = ParseBenchmarkRun(text.str());
+    MCV_ASSIGN_OR_RETURN(const std::string text, ReadFile(path, kLargestFile));
+    auto run = ParseBenchmarkRun(text);
     if (!run.ok()) return run.status().Annotate(path);
     runs.push_back(std::move(*run));
   }
@@ -93,11 +90,7 @@ Status Accept(const std::string& folder, Accepted now) {
       "share of the limit that the same run measured; median and spread of the runs";
   now.about["made by"] = "./dev bench baseline " + now.about["runs"];
   now.about["date"] = Today();
-#if defined(__clang__)
-  now.about["compiler"] = "clang " __clang_version__;
-#else
-  now.about["compiler"] = "GCC " __VERSION__;
-#endif
+  now.about["compiler"] = Compiler();
   const std::string path = folder + "/" + BaselineFileName(now);
   const Result<Accepted> before = ReadAccepted(path);
   if (!before.ok()) {

@@ -50,17 +50,17 @@ Result<FileIdentity> IdentifyRegularFile(int fd, const std::string& path) {
                       Nanoseconds(info.st_ctim)};
 }
 
-// Fills `bytes` from the file's start.
-Status ReadAll(int fd, const std::string& path, std::span<std::byte> bytes) {
-  for (size_t done = 0; done < bytes.size();) {
-    const ssize_t got =
-        ::pread(fd, bytes.data() + done, bytes.size() - done, static_cast<off_t>(done));
+// Fills `bytes` from where the file stands. How many came: fewer only if the file became shorter.
+Result<size_t> ReadBytes(int fd, const std::string& path, std::span<std::byte> bytes) {
+  size_t done = 0;
+  while (done < bytes.size()) {
+    const ssize_t got = ::read(fd, bytes.data() + done, bytes.size() - done);
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return SystemError(path, "cannot read");
-    if (got == 0) return Corrupt(path + ": the file became shorter while it was read");
+    if (got == 0) break;
     done += static_cast<size_t>(got);
   }
-  return OkStatus();
+  return done;
 }
 
 }  // namespace
@@ -94,7 +94,9 @@ Status MappedFile::ReadIntoMemory() {
                              " bytes: " + std::strerror(errno));
   }
   in_memory_ = true;
-  MCV_RETURN_IF_ERROR(ReadAll(fd.get(), path_, {static_cast<std::byte*>(address), size_}));
+  MCV_ASSIGN_OR_RETURN(const size_t got,
+                       ReadBytes(fd.get(), path_, {static_cast<std::byte*>(address), size_}));
+  if (got < size_) return Corrupt(path_ + ": the file became shorter while it was read");
   if (::mprotect(address, size_, PROT_READ) != 0) return SystemError(path_, "cannot protect");
   return OkStatus();
 }
@@ -174,15 +176,9 @@ Result<std::string> ReadFile(const std::string& path, size_t max_bytes) {
                              std::to_string(max_bytes));
   }
   std::string text(size, '\0');
-  size_t done = 0;
-  while (done < size) {
-    const ssize_t got = ::read(fd.get(), text.data() + done, size - done);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return SystemError(path, "cannot read");
-    if (got == 0) break;  // the file shrank while it was read
-    done += static_cast<size_t>(got);
-  }
-  text.resize(done);
+  MCV_ASSIGN_OR_RETURN(const size_t got,
+                       ReadBytes(fd.get(), path, std::as_writable_bytes(std::span(text))));
+  text.resize(got);
   return text;
 }
 
