@@ -40,6 +40,26 @@ DataConfig ConfigOf(const AccuracyOptions& options, bool scenes) {
   return config;
 }
 
+// Scenes, then words; each thread makes them with one of its own.
+class PictureSource {
+ public:
+  PictureSource(const std::shared_ptr<const trainer::DataAssets>& assets,
+                const AccuracyOptions& options)
+      : options_(options),
+        scenes_(assets, ConfigOf(options, true)),
+        words_(assets, ConfigOf(options, false)) {}
+
+  Sample Make(int64_t i) {
+    const bool scene = i < options_.scenes;
+    const auto index = static_cast<uint64_t>(scene ? i : i - options_.scenes);
+    return (scene ? scenes_ : words_).Make(options_.split, options_.first + index);
+  }
+
+ private:
+  const AccuracyOptions& options_;
+  DataGenerator scenes_, words_;
+};
+
 Status AskAboutSample(const Engine& engine, Sample sample, std::vector<AskedQuestion>* out) {
   MCV_ASSIGN_OR_RETURN(const std::unique_ptr<Session> session, engine.NewSession());
   MCV_ASSIGN_OR_RETURN(const int picture,
@@ -86,15 +106,10 @@ class Examiner {
 
  private:
   void Work() {
-    DataGenerator scenes(assets_, ConfigOf(options_, true));
-    DataGenerator words(assets_, ConfigOf(options_, false));
+    PictureSource pictures(assets_, options_);
     for (int64_t i; (i = next_++) < total_;) {
-      const bool scene = i < options_.scenes;
-      const uint64_t index =
-          options_.first + static_cast<uint64_t>(scene ? i : i - options_.scenes);
       const Status status =
-          AskAboutSample(engine_, (scene ? scenes : words).Make(options_.split, index),
-                         &found_[static_cast<size_t>(i)]);
+          AskAboutSample(engine_, pictures.Make(i), &found_[static_cast<size_t>(i)]);
       ++done_;
       if (status.ok()) continue;
       const std::lock_guard<std::mutex> lock(mutex_);
@@ -249,13 +264,10 @@ Result<std::vector<AskedQuestion>> AskAll(const Engine& engine,
 
 Status WriteQuestions(std::shared_ptr<const trainer::DataAssets> assets,
                       const AccuracyOptions& options, const std::string& folder) {
-  DataGenerator scenes(assets, ConfigOf(options, true));
-  DataGenerator words(assets, ConfigOf(options, false));
+  PictureSource pictures(assets, options);
   std::string lines;
-  for (int i = 0; i < options.scenes + options.words; ++i) {
-    const bool scene = i < options.scenes;
-    const auto index = static_cast<uint64_t>(scene ? i : i - options.scenes);
-    Sample sample = (scene ? scenes : words).Make(options.split, options.first + index);
+  for (int64_t i = 0; i < int64_t{options.scenes} + options.words; ++i) {
+    Sample sample = pictures.Make(i);
     const std::string name = std::to_string(i) + ".png";
     MCV_RETURN_IF_ERROR(WritePng(folder + "/" + name, {sample.picture.width, sample.picture.height,
                                                        std::move(sample.picture.rgb)}));

@@ -1,20 +1,10 @@
 // The ladder as tables for people.
 #include "apps/bench/ladder.h"
+#include "apps/bench/report.h"
 #include "apps/bench/values.h"
 
 namespace mcv::bench {
 namespace {
-
-std::string Setting(const std::map<std::string, std::string>& values, const char* name) {
-  const auto found = values.find(name);
-  return found == values.end() ? "?" : found->second;
-}
-
-std::string Cells(const std::vector<std::string>& cells) {
-  std::string line = "|";
-  for (const std::string& cell : cells) line += " " + cell + " |";
-  return line + "\n";
-}
 
 std::string ValueCell(LadderMeasure measure, const std::optional<double>& value) {
   return value ? ValueText(measure, *value) : "-";
@@ -120,9 +110,7 @@ std::string LadderHead(const LadderResults& results) {
 }
 
 std::string LadderMachine(const LadderResults& results) {
-  std::string text = Setting(results.machine, "processor") + ", " +
-                     Setting(results.machine, "processors") + " processors, " +
-                     Setting(results.machine, "system");
+  const std::string text = MachineText(results.machine);
   for (const StepSamples& samples : results.steps) {
     if (samples.runs.empty()) continue;
     const Measured& run = samples.runs.front();

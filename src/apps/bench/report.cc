@@ -8,26 +8,13 @@
 namespace mcv::bench {
 namespace {
 
-std::string Setting(const std::map<std::string, std::string>& values, const char* name) {
-  const auto found = values.find(name);
-  return found == values.end() ? "?" : found->second;
-}
-
 std::string MachineLine(const Results& results) {
-  std::string line =
-      Setting(results.machine, "processor") + ", " + Setting(results.machine, "processors") +
-      " processors, " + Setting(results.machine, "system") + "; " +
-      std::to_string(results.model.threads) + " threads, kernels " + results.model.target + ", " +
-      Setting(results.settings, "numerics") + " numerics";
+  std::string line = MachineText(results.machine) + "; " + std::to_string(results.model.threads) +
+                     " threads, kernels " + results.model.target + ", " +
+                     Setting(results.settings, "numerics") + " numerics";
   const auto encoder = results.settings.find("encoder_numerics");
   if (encoder != results.settings.end()) line += ", the encoder's " + encoder->second;
   return line + BackendsText(results);
-}
-
-std::string Cells(const std::vector<std::string>& cells) {
-  std::string line = "|";
-  for (const std::string& cell : cells) line += " " + cell + " |";
-  return line + "\n";
 }
 
 std::string ValueCell(const TableRow& line, const std::optional<double>& value) {
@@ -108,6 +95,22 @@ std::string ViewsNote(const Results& results) {
 }
 
 }  // namespace
+
+std::string Setting(const std::map<std::string, std::string>& values, const char* name) {
+  const auto found = values.find(name);
+  return found == values.end() ? "?" : found->second;
+}
+
+std::string MachineText(const std::map<std::string, std::string>& machine) {
+  return Setting(machine, "processor") + ", " + Setting(machine, "processors") + " processors, " +
+         Setting(machine, "system");
+}
+
+std::string Cells(const std::vector<std::string>& cells) {
+  std::string line = "|";
+  for (const std::string& cell : cells) line += " " + cell + " |";
+  return line + "\n";
+}
 
 std::string HeadLine(const Results& results) {
   std::string line = "minicpmv " + Setting(results.settings, "program");

@@ -1,6 +1,7 @@
 // The results as a table for people (Markdown).
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -19,5 +20,11 @@ std::string LimitsLine(const Limits& limits);
 std::vector<std::string> OptionLines(const Results& results);
 // What has no values on a side, and why: "decode@4096 of llama.cpp: ...".
 std::vector<std::string> LeftOut(const Results& results);
+
+// What this table and the ladder's are written with: a value or "?"; the processor, how many of
+// them and the system; a row of Markdown.
+std::string Setting(const std::map<std::string, std::string>& values, const char* name);
+std::string MachineText(const std::map<std::string, std::string>& machine);
+std::string Cells(const std::vector<std::string>& cells);
 
 }  // namespace mcv::bench
