@@ -10,9 +10,8 @@
 
 #include "apps/bench/machine_limits.h"
 #include "base/cpu_topology.h"
-#include "base/random.h"
 #include "base/system_files.h"
-#include "formats/quant/quant.h"
+#include "bench/streamed_weights.h"
 #include "kernels/kernels.h"
 
 namespace mcv::bench {
@@ -41,47 +40,6 @@ Context MakeContext(Numerics numerics) {
   return ctx;
 }
 
-std::vector<float> RandomFloats(int64_t count, uint64_t seed) {
-  RandomStream random(seed);
-  std::vector<float> values(static_cast<size_t>(count));
-  for (float& v : values) v = static_cast<float>(random.Uniform(-1, 1));
-  return values;
-}
-
-// `copies` weights of the shape; 16 quantised rows are repeated, since only the time matters.
-class Weights {
- public:
-  Weights(DType type, int64_t rows, int64_t cols, int64_t total_bytes) {
-    const auto row_bytes = static_cast<int64_t>(*RowBytes(type, static_cast<uint64_t>(cols)));
-    copies_ = std::max<int64_t>(1, total_bytes / (rows * row_bytes));
-    bytes_.resize(static_cast<size_t>(copies_ * rows * row_bytes));
-    const std::vector<float> values = RandomFloats(16 * cols, 1);
-    std::vector<std::byte> pattern(static_cast<size_t>(16 * row_bytes));
-    for (int64_t r = 0; r < 16; ++r) {
-      QuantizeRow(type, {values.data() + r * cols, static_cast<size_t>(cols)},
-                  pattern.data() + r * row_bytes);
-    }
-    for (int64_t r = 0; r < copies_ * rows; ++r) {
-      std::memcpy(bytes_.data() + r * row_bytes, pattern.data() + r % 16 * row_bytes,
-                  static_cast<size_t>(row_bytes));
-    }
-    view_ = {type, rows, cols, bytes_.data()};
-    one_ = rows * row_bytes;
-  }
-  WeightView Next() {
-    WeightView view = view_;
-    view.data += next_ * one_;
-    next_ = (next_ + 1) % copies_;
-    return view;
-  }
-  int64_t bytes() const { return one_; }
-
- private:
-  std::vector<std::byte> bytes_;
-  WeightView view_;
-  int64_t one_ = 0, copies_ = 1, next_ = 0;
-};
-
 double PeakOps(DType type, Numerics numerics) {
   const Limits& limits = TheMachine().limits;
   if (numerics == Numerics::kExact) return limits.fp32_ops;
@@ -94,7 +52,7 @@ double PeakOps(DType type, Numerics numerics) {
 void BM_MatMul(benchmark::State& state, DType type, Numerics numerics) {
   const int64_t t = state.range(0), n = state.range(1), k = state.range(2);
   Context ctx = MakeContext(numerics);
-  Weights weights(type, n, k, int64_t{64} << 20);
+  StreamedWeights weights(type, n, k, int64_t{64} << 20);
   const std::vector<float> x = RandomFloats(t * k, 2);
   std::vector<float> y(static_cast<size_t>(t * n));
   for (auto _ : state) MatMul({x.data(), t, k}, weights.Next(), {}, {y.data(), t, n}, ctx);
@@ -109,7 +67,7 @@ void BM_MatMul(benchmark::State& state, DType type, Numerics numerics) {
 void BM_Gemv(benchmark::State& state, DType type) {
   const int64_t t = state.range(0), n = state.range(1), k = state.range(2);
   Context ctx = MakeContext(Numerics::kFast);
-  Weights weights(type, n, k, int64_t{512} << 20);
+  StreamedWeights weights(type, n, k, int64_t{512} << 20);
   const std::vector<float> x = RandomFloats(t * k, 2);
   std::vector<float> y(static_cast<size_t>(t * n));
   for (auto _ : state) MatMul({x.data(), t, k}, weights.Next(), {}, {y.data(), t, n}, ctx);
@@ -195,7 +153,7 @@ void BM_Attention(benchmark::State& state, DType type) {
 void BM_Epilogue(benchmark::State& state, Activation activation) {
   Context ctx = MakeContext(Numerics::kFast);
   const int64_t t = 1024, n = 4304;
-  Weights weights(DType::kF16, n, 2, 1);
+  StreamedWeights weights(DType::kF16, n, 2, 1);
   const std::vector<float> x = RandomFloats(t * 2, 2);
   std::vector<float> y(static_cast<size_t>(t * n));
   for (auto _ : state) {

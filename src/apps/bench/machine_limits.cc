@@ -110,17 +110,28 @@ double ReadRate(ThreadPool& pool, int rounds) {
   const int64_t part = kWords / pool.size() / 32 * 32;
   std::vector<uint64_t> sums(static_cast<size_t>(pool.size()) * 8);
   const double seconds = BestSeconds(pool, rounds, [&](int worker) {
-    const uint64_t* p = data.data() + worker * part;
-    uint64_t lanes[32] = {};
-    for (int64_t i = 0; i < part; i += 32) {
-      for (int j = 0; j < 32; ++j) lanes[j] += p[i + j];
-    }
-    for (uint64_t lane : lanes) sums[static_cast<size_t>(worker) * 8] += lane;
+    const std::span<const uint64_t> own(data.data() + worker * part, static_cast<size_t>(part));
+    sums[static_cast<size_t>(worker) * 8] += ReadAll(own);
   });
   return 8.0 * static_cast<double>(part) * pool.size() / seconds;
 }
 
 }  // namespace
+
+uint64_t ReadAll(std::span<const uint64_t> words) {
+  constexpr size_t kStreams = 4;
+  constexpr size_t kLine = 8;
+  const size_t part = words.size() / kStreams;
+  uint64_t lanes[kStreams * kLine] = {};
+  for (size_t i = 0; i + kLine <= part; i += kLine) {
+    for (size_t s = 0; s < kStreams; ++s) {
+      for (size_t j = 0; j < kLine; ++j) lanes[s * kLine + j] += words[s * part + i + j];
+    }
+  }
+  uint64_t sum = 0;
+  for (const uint64_t lane : lanes) sum += lane;
+  return sum;
+}
 
 Limits MeasureLimits(int threads, int rounds, std::string_view target) {
   ThreadPool pool(threads);

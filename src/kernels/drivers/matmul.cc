@@ -2,8 +2,8 @@
 // threads.
 //
 // A block of rows is computed for a block of tokens into a small buffer that stays in cache, and
-// the epilogue takes it from there to y. Which rows share a block, and how K is cut, depends only
-// on the shapes, so the result does not depend on the number of threads.
+// the epilogue takes it from there to y. How K is cut depends only on the shapes, and no row's
+// result on its neighbours, so the result does not depend on the number of threads.
 #include <algorithm>
 #include <array>
 
@@ -40,7 +40,8 @@ struct Job {
 
 class MatMulPlan {
  public:
-  MatMulPlan(ConstMatView x, Context& ctx) : x_(x), ctx_(ctx), table_(*ctx.table) {
+  MatMulPlan(ConstMatView x, Context& ctx, int workers)
+      : x_(x), ctx_(ctx), table_(*ctx.table), workers_(workers) {
     MCV_CHECK(ctx.blocking.rows > 0 && ctx.blocking.tokens > 0 &&
               ctx.blocking.tokens % Blocking::kTokenStep == 0);
   }
@@ -57,24 +58,23 @@ class MatMulPlan {
     }
     job.epilogue = epilogue;
     job.y = y;
-    job.row_step = RowStep(job.main);
-    if (!gate.empty()) job.row_step = std::max(job.row_step, RowStep(job.gate));
+    job.row_step = RowStep(job);
     job.token_blocks = CeilDiv(x_.rows, ctx_.blocking.tokens);
     job.first_item = num_items_;
     num_items_ += CeilDiv(weight.rows, job.row_step) * job.token_blocks;
     row_step_ = std::max(row_step_, job.row_step);
   }
 
-  // After the last Add. What Run takes from the context with so many workers.
-  int64_t ScratchBytes(int workers) {
+  // After the last Add. What Run takes from the context.
+  int64_t ScratchBytes() {
     if (num_items_ == 0) return 0;
-    ReserveWorkers(workers);
+    ReserveWorkers();
     return plan_.bytes();
   }
 
   void Run() {
     if (num_items_ == 0) return;
-    const int64_t workers_offset = ReserveWorkers(ctx_.pool->size());
+    const int64_t workers_offset = ReserveWorkers();
     base_ = plan_.Acquire(ctx_);
     for (size_t i = 0; i < num_packings_; ++i) Pack(packings_[i]);
     ctx_.pool->For(num_items_, 1, [&](int64_t begin, int64_t end, int worker) {
@@ -85,11 +85,11 @@ class MatMulPlan {
 
  private:
   // The workers' own buffers lie behind the packed tokens; returns where.
-  int64_t ReserveWorkers(int workers) {
+  int64_t ReserveWorkers() {
     token_block_ = std::min(x_.rows, ctx_.blocking.tokens);
     const int64_t sums_bytes = token_block_ * row_step_ * static_cast<int64_t>(sizeof(float));
     worker_bytes_ = ScratchPlan::RoundUp(panel_bytes_) + 2 * ScratchPlan::RoundUp(sums_bytes);
-    return plan_.Reserve(worker_bytes_ * workers);
+    return plan_.Reserve(worker_bytes_ * workers_);
   }
 
   // Tokens in the form of one kind of kernel; several weights may read the same.
@@ -108,7 +108,7 @@ class MatMulPlan {
     if (side.panel != nullptr && x_.rows > side.dot->max_tokens) {
       side.dot = nullptr;
       const int64_t k = std::min(x_.cols, side.panel->k_block);
-      const int64_t panels = RowStep(side) / side.panel->panel_rows;
+      const int64_t panels = PanelRowStep(*side.panel) / side.panel->panel_rows;
       panel_bytes_ = std::max(panel_bytes_, panels * PanelBytes(*side.panel, k));
     } else {
       side.panel = nullptr;
@@ -140,9 +140,28 @@ class MatMulPlan {
     return packings_[num_packings_++].offset;
   }
 
-  int64_t RowStep(const Side& side) const {
-    const int64_t step = side.panel != nullptr ? side.panel->panel_rows : 1;
-    return std::max<int64_t>(1, ctx_.blocking.rows / step) * step;
+  // A weight that is read in place takes any rows, so a panel beside it decides.
+  int64_t RowStep(const Job& job) const {
+    int64_t step = 0;
+    for (const Side* side : {&job.main, &job.gate}) {
+      if (side->panel != nullptr) step = std::max(step, PanelRowStep(*side->panel));
+    }
+    return step > 0 ? step : DotRowStep(job.main);
+  }
+
+  int64_t PanelRowStep(const PanelKernel& kernel) const {
+    return std::max<int64_t>(1, ctx_.blocking.rows / kernel.panel_rows) * kernel.panel_rows;
+  }
+
+  // Few tokens wait for the weights to come from memory, and whoever begins somewhere else waits
+  // longest: of short rows a piece takes more, as long as every worker gets some pieces.
+  int64_t DotRowStep(const Side& side) const {
+    constexpr int64_t kLongRow = 8192;  // bytes; 32 of them are 256 KB
+    constexpr int64_t kPieces = 4;      // for each worker
+    const int64_t rows = ctx_.blocking.rows;
+    const int64_t wanted = std::min(rows * kLongRow / std::max<int64_t>(1, side.row_bytes),
+                                    side.weight.rows / (kPieces * workers_));
+    return std::clamp(wanted, rows, Blocking::kMostRows);
   }
 
   void Pack(const Packing& packing) {
@@ -259,6 +278,7 @@ class MatMulPlan {
   ConstMatView x_;
   Context& ctx_;
   const KernelTable& table_;
+  const int workers_;
   ScratchPlan plan_;
   std::array<Job, 8> jobs_;
   size_t num_jobs_ = 0;
@@ -276,20 +296,20 @@ class MatMulPlan {
 
 void MatMul(ConstMatView x, const WeightView& weight, const Epilogue& epilogue, MatView y,
             Context& ctx) {
-  MatMulPlan plan(x, ctx);
+  MatMulPlan plan(x, ctx, ctx.pool->size());
   plan.Add(weight, {}, epilogue, y);
   plan.Run();
 }
 
 void MatMulMany(ConstMatView x, std::span<const MatMulTask> tasks, Context& ctx) {
-  MatMulPlan plan(x, ctx);
+  MatMulPlan plan(x, ctx, ctx.pool->size());
   for (const MatMulTask& task : tasks) plan.Add(task.weight, {}, task.epilogue, task.y);
   plan.Run();
 }
 
 void MatMulSwiGlu(ConstMatView x, const WeightView& gate, const WeightView& up, MatView y,
                   Context& ctx) {
-  MatMulPlan plan(x, ctx);
+  MatMulPlan plan(x, ctx, ctx.pool->size());
   plan.Add(up, gate, {}, y);
   plan.Run();
 }
@@ -310,19 +330,19 @@ int64_t MatMulScratch(int64_t tokens, std::span<const WeightView> weights,
                       const ScratchSetting& setting) {
   if (weights.empty()) return 0;
   Context ctx = ContextFor(setting);
-  MatMulPlan plan({nullptr, tokens, weights[0].cols}, ctx);
+  MatMulPlan plan({nullptr, tokens, weights[0].cols}, ctx, setting.threads);
   for (const WeightView& weight : weights) {
     plan.Add(weight, {}, {}, {nullptr, tokens, weight.rows});
   }
-  return plan.ScratchBytes(setting.threads);
+  return plan.ScratchBytes();
 }
 
 int64_t SwiGluScratch(int64_t tokens, const WeightView& gate, const WeightView& up,
                       const ScratchSetting& setting) {
   Context ctx = ContextFor(setting);
-  MatMulPlan plan({nullptr, tokens, up.cols}, ctx);
+  MatMulPlan plan({nullptr, tokens, up.cols}, ctx, setting.threads);
   plan.Add(up, gate, {}, {nullptr, tokens, up.rows});
-  return plan.ScratchBytes(setting.threads);
+  return plan.ScratchBytes();
 }
 
 }  // namespace mcv

@@ -29,9 +29,11 @@ MCV_INLINE void DotBlock(const std::byte* rows, int64_t row_bytes, const float* 
   }
 }
 
-// Loader void: a quantised type, by way of a buffer.
+// Rows `apart` rows from each other: as many streams, which the processor follows by itself if they
+// are in different pages. Loader void: a quantised type, by way of a buffer.
 template <class Loader, int kRows, int kTokens>
-void DotRowsBlock(const DotKernel::Args& args, int64_t row, int64_t token) {
+void DotRowsBlock(const DotKernel::Args& args, int64_t row, int64_t apart, int64_t token) {
+  const int64_t row_bytes = apart * args.row_bytes;
   const float* tokens[kTokens];
   Vec sums[kRows][kTokens];
   for (int t = 0; t < kTokens; ++t) {
@@ -47,18 +49,18 @@ void DotRowsBlock(const DotKernel::Args& args, int64_t row, int64_t token) {
       const int64_t count = args.k - k < kChunk ? args.k - k : kChunk;
       const int64_t offset = k / traits.block_elements * traits.block_bytes;
       for (int r = 0; r < kRows; ++r) {
-        LoadRow(args.type, rows + r * args.row_bytes + offset, count, buffer[r]);
+        LoadRow(args.type, rows + r * row_bytes + offset, count, buffer[r]);
       }
       DotBlock<F32Loader, kRows, kTokens>(reinterpret_cast<const std::byte*>(buffer),
                                           sizeof buffer[0], tokens, count, sums);
       for (int t = 0; t < kTokens; ++t) tokens[t] += count;
     }
   } else {
-    DotBlock<Loader, kRows, kTokens>(rows, args.row_bytes, tokens, args.k, sums);
+    DotBlock<Loader, kRows, kTokens>(rows, row_bytes, tokens, args.k, sums);
   }
   for (int t = 0; t < kTokens; ++t) {
     for (int r = 0; r < kRows; ++r) {
-      args.out[(token + t) * args.out_stride + row + r] = SumLanes(sums[r][t]);
+      args.out[(token + t) * args.out_stride + row + r * apart] = SumLanes(sums[r][t]);
     }
   }
 }
@@ -66,9 +68,11 @@ void DotRowsBlock(const DotKernel::Args& args, int64_t row, int64_t token) {
 template <class Loader, int kTokens>
 void DotAllRows(const DotKernel::Args& args, int64_t token) {
   constexpr int kRows = 4;
-  int64_t r = 0;
-  for (; r + kRows <= args.rows; r += kRows) DotRowsBlock<Loader, kRows, kTokens>(args, r, token);
-  for (; r < args.rows; ++r) DotRowsBlock<Loader, 1, kTokens>(args, r, token);
+  const int64_t apart = args.rows / kRows;
+  for (int64_t r = 0; r < apart; ++r) DotRowsBlock<Loader, kRows, kTokens>(args, r, apart, token);
+  for (int64_t r = kRows * apart; r < args.rows; ++r) {
+    DotRowsBlock<Loader, 1, kTokens>(args, r, 0, token);
+  }
 }
 
 template <class Loader>

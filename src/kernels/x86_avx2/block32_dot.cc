@@ -1,7 +1,9 @@
 // A few tokens times rows of Q8_0, Q4_0, Q4_1, Q5_0, Q5_1 or IQ4_NL: blocks of 32 with a scale and
 // perhaps a minimum, read once and in place. Tokens are int8 in blocks of 32 too, so a block is one
 // integer dot product. Both sides are signed; the multiplier wants unsigned times signed, so the
-// token takes the weight's sign. Four rows give four chains of sums.
+// token takes the weight's sign. Four rows give four chains of sums and, a quarter of the rows
+// apart, four streams that the processor follows by itself
+// (docs/decisions/2026-11-26-decode-from-memory.md).
 #include <immintrin.h>
 
 #include <cstdint>
@@ -96,11 +98,9 @@ MCV_INLINE __m256i DotSigns(__m256i w, __m256i q) {
   return _mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
 }
 
+// kRows rows from `row` on, `apart` rows from each other, with kTokens tokens from `first` on.
 template <DType kType, int kRows, int kTokens>
-void BlockRows(const DotKernel::Args& args, int64_t row, int64_t first) {
-  // The next group of rows is fetched into the second-level cache while this one is worked on: the
-  // hardware sees short streams only. A block is less than a cache line.
-  const int64_t ahead = row + 2 * kRows <= args.rows ? kRows * args.row_bytes : 0;
+void BlockRows(const DotKernel::Args& args, int64_t row, int64_t apart, int64_t first) {
   constexpr int64_t kBytes = BlockBytes(kType);
   const int64_t blocks = args.k / 32;
   const std::byte* rows = args.weights + row * args.row_bytes;
@@ -113,8 +113,7 @@ void BlockRows(const DotKernel::Args& args, int64_t row, int64_t first) {
   for (int64_t b = 0; b < blocks; ++b) {
     MCV_UNROLL
     for (int r = 0; r < kRows; ++r) {
-      const std::byte* block = rows + r * args.row_bytes + b * kBytes;
-      if (ahead != 0) __builtin_prefetch(block + ahead, 0, 2);
+      const std::byte* block = rows + r * apart * args.row_bytes + b * kBytes;
       const __m256i w = UnpackQuants<kType>(block);
       const __m128 d = HalfAt(block);
       MCV_UNROLL
@@ -138,7 +137,7 @@ void BlockRows(const DotKernel::Args& args, int64_t row, int64_t first) {
       __m128 sum =
           _mm_add_ps(_mm256_castps256_ps128(sums[r][t]), _mm256_extractf128_ps(sums[r][t], 1));
       sum = _mm_add_ps(sum, _mm_movehl_ps(sum, sum));
-      args.out[(first + t) * args.out_stride + row + r] =
+      args.out[(first + t) * args.out_stride + row + r * apart] =
           _mm_cvtss_f32(_mm_add_ss(sum, _mm_movehdup_ps(sum)));
     }
   }
@@ -146,9 +145,12 @@ void BlockRows(const DotKernel::Args& args, int64_t row, int64_t first) {
 
 template <DType kType, int kTokens>
 void RunTokens(const DotKernel::Args& args, int64_t first) {
-  int64_t r = 0;
-  for (; r + 4 <= args.rows; r += 4) BlockRows<kType, 4, kTokens>(args, r, first);
-  for (; r < args.rows; ++r) BlockRows<kType, 1, kTokens>(args, r, first);
+  constexpr int kRows = 4;
+  const int64_t apart = args.rows / kRows;
+  for (int64_t r = 0; r < apart; ++r) BlockRows<kType, kRows, kTokens>(args, r, apart, first);
+  for (int64_t r = kRows * apart; r < args.rows; ++r) {
+    BlockRows<kType, 1, kTokens>(args, r, 0, first);
+  }
 }
 
 template <DType kType>

@@ -49,12 +49,11 @@ MCV_INLINE __m256 AddBlock(const Unpacked& u, const TokenBlock& token, __m256 su
   }
 }
 
-// Rows lie behind each other, so this is soon needed, and the hardware's own streams stop at every
-// page: on Zen 3 reading Q4_K goes from 0.69 to 0.75 of the memory's rate, Q6_K from 0.67 to 0.77.
-// Walking two or four rows side by side instead was slower (0.2 to 0.6, one row 0.5 to 0.9 in the
-// same minutes). Past the last row this touches nothing: a prefetch cannot fault.
+// The hardware's own streams stop at every page. Rows lie behind each other, so what is fetched
+// past the end of a row is soon needed; past the last row this touches nothing: a prefetch cannot
+// fault.
 MCV_INLINE void PrefetchAhead(const std::byte* block, int64_t bytes) {
-  constexpr int64_t kAhead = 1024;
+  constexpr int64_t kAhead = 2048;
   for (int64_t i = 0; i < bytes; i += 64) {
     _mm_prefetch(reinterpret_cast<const char*>(block + kAhead + i), _MM_HINT_T0);
   }
@@ -147,25 +146,40 @@ MCV_INLINE void AddQ6K(const std::byte* block, const TokenBlock& token, RowSums*
   sums->products = _mm256_fmadd_ps(_mm256_cvtepi32_ps(dots), factor, sums->products);
 }
 
-template <DType kType>
-void RunOne(const DotKernel::Args& args, int64_t t) {
+// One token with kRows rows, `apart` rows from each other.
+template <DType kType, int kRows>
+MCV_INLINE void OneTokenRows(const DotKernel::Args& args, int64_t t, int64_t first, int64_t apart) {
   constexpr int64_t kBytes = KBlockBytes(kType);
   const int64_t blocks = args.k / kSuperBlock;
   const auto* token = reinterpret_cast<const TokenBlock*>(args.tokens + t * args.token_bytes);
-  for (int64_t r = 0; r < args.rows; ++r) {
-    const std::byte* row = args.weights + r * args.row_bytes;
-    RowSums sums = {_mm256_setzero_ps(), _mm_setzero_ps()};
-    for (int64_t b = 0; b < blocks; ++b) {
-      PrefetchAhead(row + b * kBytes, kBytes);
+  const std::byte* block = args.weights + first * args.row_bytes;
+  RowSums sums[kRows];
+  for (RowSums& row : sums) row = {_mm256_setzero_ps(), _mm_setzero_ps()};
+  for (int64_t b = 0; b < blocks; ++b, block += kBytes) {
+    MCV_UNROLL
+    for (int r = 0; r < kRows; ++r) {
+      const std::byte* weights = block + r * apart * args.row_bytes;
+      PrefetchAhead(weights, kBytes);
       if constexpr (kType == DType::kQ6_K) {
-        AddQ6K(row + b * kBytes, token[b], &sums);
+        AddQ6K(weights, token[b], &sums[r]);
       } else {
-        AddNibbles<kType>(row + b * kBytes, token[b], &sums);
+        AddNibbles<kType>(weights, token[b], &sums[r]);
       }
     }
-    const __m256 all = _mm256_sub_ps(sums.products, _mm256_zextps128_ps256(sums.minima));
-    args.out[t * args.out_stride + r] = SumLanes(all);
   }
+  for (int r = 0; r < kRows; ++r) {
+    const __m256 all = _mm256_sub_ps(sums[r].products, _mm256_zextps128_ps256(sums[r].minima));
+    args.out[t * args.out_stride + first + r * apart] = SumLanes(all);
+  }
+}
+
+// A row of the first half beside one of the second: the processor follows two streams better than
+// one, but not two within a page (docs/decisions/2026-11-26-decode-from-memory.md).
+template <DType kType>
+void OneToken(const DotKernel::Args& args, int64_t t) {
+  const int64_t half = args.rows / 2;
+  for (int64_t r = 0; r < half; ++r) OneTokenRows<kType, 2>(args, t, r, half);
+  if (args.rows % 2 != 0) OneTokenRows<kType, 1>(args, t, args.rows - 1, 0);
 }
 
 template <DType kType, int kTokens>
@@ -199,7 +213,7 @@ void DotRows(const DotKernel::Args& args) {
   for (; t + 2 <= args.num_tokens; t += 2) RunTokens<kType, 2>(args, t);
   if (t == args.num_tokens) return;
   if constexpr (kType == DType::kQ4_K || kType == DType::kQ5_K || kType == DType::kQ6_K) {
-    RunOne<kType>(args, t);
+    OneToken<kType>(args, t);
   } else {
     RunTokens<kType, 1>(args, t);
   }

@@ -27,9 +27,11 @@ struct TinyPair {
 class TinyPairTest : public ::testing::TestWithParam<TinyPair> {};
 
 TEST_P(TinyPairTest, FolderAndGgufAgree) {
-  MCV_GOLDEN_OR_SKIP(folder, std::string("models/") + GetParam().model);
-  const auto hf = LoadFolder(folder + "/hf");
-  const auto gguf = LoadGguf(folder + "/gguf/" + GetParam().gguf);
+  const std::string model = std::string("models/") + GetParam().model;
+  MCV_GOLDEN_OR_SKIP(hf_folder, model + "/hf");
+  MCV_GOLDEN_OR_SKIP(gguf_file, model + "/gguf/" + GetParam().gguf);
+  const auto hf = LoadFolder(hf_folder);
+  const auto gguf = LoadGguf(gguf_file);
   ASSERT_TRUE(hf != nullptr && gguf != nullptr);
   EXPECT_EQ(hf->vocab_size(), gguf->vocab_size());
   EXPECT_EQ(hf->kind(), gguf->kind());
