@@ -137,14 +137,6 @@ struct StoredTensor {
   std::vector<std::byte> bytes;
 };
 
-std::vector<float> Transposed(const std::vector<float>& values, int64_t rows, int64_t cols) {
-  std::vector<float> out(values.size());
-  for (int64_t r = 0; r < rows; ++r) {
-    for (int64_t c = 0; c < cols; ++c) out[c * rows + r] = values[r * cols + c];
-  }
-  return out;
-}
-
 Status Place(const TensorSpec& spec, const HfExport& source,
              std::map<std::string, StoredTensor>& stored) {
   MCV_ASSIGN_OR_RETURN(std::vector<float> values, source.tensor(spec));

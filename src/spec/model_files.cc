@@ -404,14 +404,6 @@ void ModelFiles::Drop(TensorFile half) const {
 
 namespace {
 
-std::vector<float> Transposed(const std::vector<float>& stored, int64_t rows, int64_t cols) {
-  std::vector<float> out(stored.size());
-  for (int64_t r = 0; r < rows; ++r) {
-    for (int64_t c = 0; c < cols; ++c) out[r * cols + c] = stored[c * rows + r];
-  }
-  return out;
-}
-
 // Adjacent pairs back to halves.
 std::vector<float> Unpermuted(const std::vector<float>& stored, const TensorSpec& spec,
                               int64_t head_dim) {
@@ -434,7 +426,7 @@ Result<std::vector<float>> ReadTensor(const ModelFiles& files, const TensorSpec&
   const int64_t stored_cols = data.transposed ? data.rows : data.cols;
   MCV_ASSIGN_OR_RETURN(std::vector<float> values,
                        Dequantize(data.type, data.bytes, stored_rows, stored_cols));
-  if (data.transposed) return Transposed(values, data.rows, data.cols);
+  if (data.transposed) return Transposed(values, data.cols, data.rows);
   const TextConfig& text = files.config().text;
   if (spec.rope_heads > 0 && text.rope_pairing == RopePairing::kAdjacent) {
     return Unpermuted(values, spec, text.head_dim);

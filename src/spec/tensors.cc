@@ -232,6 +232,14 @@ bool IsComputedTensor(std::string_view name) {
          name.ends_with(".rotary_emb.inv_freq") || name.ends_with(".position_ids");
 }
 
+std::vector<float> Transposed(const std::vector<float>& values, int64_t rows, int64_t cols) {
+  std::vector<float> out(values.size());
+  for (int64_t r = 0; r < rows; ++r) {
+    for (int64_t c = 0; c < cols; ++c) out[c * rows + r] = values[r * cols + c];
+  }
+  return out;
+}
+
 int64_t RopeRowOfHf(int64_t hf_row, int64_t head_dim) {
   // HF row h*d + s*(d/2) + i lies in GGUF row h*d + 2*i + s.
   const int64_t inside = hf_row % head_dim;

@@ -70,4 +70,7 @@ bool IsComputedTensor(std::string_view name);
 // The row of a GGUF file with adjacent pairs that holds row `hf_row` of the HF tensor.
 int64_t RopeRowOfHf(int64_t hf_row, int64_t head_dim);
 
+// [rows, cols] as [cols, rows]: some tensors of the HF folder are stored that way.
+std::vector<float> Transposed(const std::vector<float>& values, int64_t rows, int64_t cols);
+
 }  // namespace mcv

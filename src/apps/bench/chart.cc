@@ -10,17 +10,18 @@ namespace mcv::bench {
 namespace {
 
 using svg::Box;
+using svg::kCharactersPerLine;
+using svg::kLineHeight;
+using svg::kMargin;
+using svg::kWidth;
 using svg::Number;
 using svg::Text;
 using svg::Wrapped;
 
 // All in the picture's own units.
-constexpr double kWidth = 980, kMargin = 24;
 constexpr double kBarsLeft = 300, kBarsWidth = 366;  // the limit lies at the right end
 constexpr double kValuesLeft = 682, kTimesRight = kWidth - kMargin;
 constexpr double kBarHeight = 15, kBarGap = 3, kRowGap = 20;
-constexpr double kLineHeight = 17;
-constexpr size_t kCharactersPerLine = 138;
 
 std::string LimitMark(double x, double top, double bottom) {
   return "<line x1=\"" + Number(x) + "\" y1=\"" + Number(top) + "\" x2=\"" + Number(x) +

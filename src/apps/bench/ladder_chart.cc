@@ -10,15 +10,16 @@ namespace mcv::bench {
 namespace {
 
 using svg::Box;
+using svg::kCharactersPerLine;
+using svg::kLineHeight;
+using svg::kMargin;
+using svg::kWidth;
 using svg::Text;
 
 // All in the picture's own units.
-constexpr double kWidth = 980, kMargin = 24;
 constexpr double kBarsLeft = 190, kBarsWidth = 470;
 constexpr double kValuesLeft = 676, kTimesRight = kWidth - kMargin;
 constexpr double kBarHeight = 13, kBarGap = 2, kStepGap = 9, kPanelGap = 22;
-constexpr double kLineHeight = 17;
-constexpr size_t kCharactersPerLine = 138;
 
 const char* TitleOf(LadderMeasure measure) {
   switch (measure) {

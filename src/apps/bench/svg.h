@@ -1,10 +1,15 @@
 // The parts that the charts are drawn of. Lengths in the picture's own units.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <vector>
 
 namespace mcv::bench::svg {
+
+// What the charts have in common.
+inline constexpr double kWidth = 980, kMargin = 24, kLineHeight = 17;
+inline constexpr size_t kCharactersPerLine = 138;
 
 // Styles are classes: "", "bold", "small", "title" for texts; "own", "peer", "peer1", "peer2",
 // "track", "page" for boxes; "limit" for lines. Texts may hold anything: what XML cannot take is

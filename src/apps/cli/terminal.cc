@@ -26,7 +26,7 @@ void InstallHandler() {
   sigaction(SIGTERM, &action, nullptr);
 }
 
-constexpr int kBarWidth = 24;
+constexpr int kProgressWidth = 24;
 
 }  // namespace
 
@@ -41,9 +41,9 @@ bool ShowsProgress(bool turned_off) { return !turned_off && isatty(STDERR_FILENO
 void ProgressLine::Show(const std::string& label, int64_t done, int64_t total,
                         double seconds_left) {
   if (!enabled_ || total <= 0) return;
-  const int filled = static_cast<int>(kBarWidth * done / total);
+  const int filled = static_cast<int>(kProgressWidth * done / total);
   std::string line = "\r\033[K" + label + "  [" + std::string(static_cast<size_t>(filled), '#') +
-                     std::string(static_cast<size_t>(kBarWidth - filled), '.') + "]  " +
+                     std::string(static_cast<size_t>(kProgressWidth - filled), '.') + "]  " +
                      std::to_string(done) + "/" + std::to_string(total);
   if (seconds_left > 0) line += "  " + FormatSeconds(seconds_left) + " left";
   std::fputs(line.c_str(), stderr);
