@@ -2,12 +2,12 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
 
 #include "base/system_files.h"
+#include "tests/support/test_folder.h"
 
 namespace mcv {
 namespace {
@@ -18,11 +18,6 @@ using ::testing::IsEmpty;
 
 class CpuTopologyTest : public ::testing::Test {
  protected:
-  void SetUp() override {
-    root_ = fs::path(::testing::TempDir()) / ("cpu_topology_" + std::to_string(::getpid()));
-    fs::create_directories(root_);
-  }
-  void TearDown() override { fs::remove_all(root_); }
   void Write(const std::string& path, const std::string& text) {
     const fs::path file = root_ / path;
     fs::create_directories(file.parent_path());
@@ -40,7 +35,7 @@ class CpuTopologyTest : public ::testing::Test {
   CpuTopology Read(const std::vector<int>& allowed) const {
     return ReadCpuTopology(root_.string(), allowed);
   }
-  fs::path root_;
+  TestFolder root_{"cpu_topology_test"};
 };
 
 TEST(CpuList, RangesAndRubbish) {

@@ -7,6 +7,7 @@
 
 #include "base/file_writer.h"
 #include "base/mapped_file.h"
+#include "tests/support/test_folder.h"
 
 namespace mcv {
 namespace {
@@ -15,16 +16,11 @@ namespace fs = std::filesystem;
 
 class FileTest : public ::testing::Test {
  protected:
-  void SetUp() override {
-    folder_ = fs::path(::testing::TempDir()) / ("file_test_" + std::to_string(::getpid()));
-    fs::create_directories(folder_);
-  }
-  void TearDown() override { fs::remove_all(folder_); }
   std::string Path(const std::string& name) { return (folder_ / name).string(); }
   size_t FilesInFolder() {
     return static_cast<size_t>(std::distance(fs::directory_iterator(folder_), {}));
   }
-  fs::path folder_;
+  TestFolder folder_{"file_test"};
 };
 
 TEST_F(FileTest, WritesThenMaps) {

@@ -1,10 +1,11 @@
 #include "base/machine_memory.h"
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
+
+#include "tests/support/test_folder.h"
 
 namespace mcv {
 namespace {
@@ -13,16 +14,12 @@ namespace fs = std::filesystem;
 
 class MachineMemoryTest : public ::testing::Test {
  protected:
-  void SetUp() override {
-    root_ = fs::path(::testing::TempDir()) / ("machine_memory_" + std::to_string(::getpid()));
-  }
-  void TearDown() override { fs::remove_all(root_); }
   void Write(const std::string& path, const std::string& text) {
     const fs::path file = root_ / path;
     fs::create_directories(file.parent_path());
     std::ofstream(file) << text;
   }
-  fs::path root_;
+  TestFolder root_{"machine_memory_test"};
 };
 
 TEST_F(MachineMemoryTest, TheTightestGroupCounts) {

@@ -3,13 +3,13 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <filesystem>
 #include <set>
 #include <thread>
 
 #include "engine/encoder_identity.h"
+#include "tests/support/test_folder.h"
 
 namespace mcv {
 namespace {
@@ -32,12 +32,8 @@ PictureCache::Rows Rows(int number) {
 
 class PictureCacheTest : public ::testing::Test {
  protected:
-  void SetUp() override {
-    folder_ = fs::path(::testing::TempDir()) / ("picture_cache_test_" + std::to_string(::getpid()));
-    fs::remove_all(folder_);
-  }
-  void TearDown() override { fs::remove_all(folder_); }
-  fs::path folder_;
+  TestFolder root_{"picture_cache_test"};
+  const fs::path folder_ = root_ / "cache";  // not there yet
 };
 
 TEST_F(PictureCacheTest, MemorySharesRowsAndForgetsTheLeastRecentlyUsed) {

@@ -15,6 +15,8 @@
 #include <fstream>
 #include <limits>
 
+#include "tests/support/test_folder.h"
+
 namespace mcv {
 namespace {
 
@@ -42,13 +44,6 @@ std::vector<float> Rows(int number, RowsShape shape = kShape) {
 
 class PictureStoreTest : public ::testing::Test {
  protected:
-  void SetUp() override {
-    root_ = fs::path(::testing::TempDir()) / ("picture_store_test_" + std::to_string(::getpid()));
-    fs::remove_all(root_);
-    fs::create_directories(root_);
-  }
-  void TearDown() override { fs::remove_all(root_); }
-
   std::string Folder() const { return (root_ / "cache").string(); }
   std::string File() const { return Folder() + "/pictures.sqlite"; }
 
@@ -82,7 +77,7 @@ class PictureStoreTest : public ::testing::Test {
     }
   }
 
-  fs::path root_;
+  TestFolder root_{"picture_store_test"};
 };
 
 TEST_F(PictureStoreTest, GivesBackEveryBitAlsoToTheNextProcess) {

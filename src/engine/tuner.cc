@@ -1,19 +1,17 @@
 #include "engine/tuner.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <limits>
 #include <memory>
 #include <utility>
 
+#include "base/clock.h"
 #include "engine/tuner_work.h"
 
 namespace mcv {
 
 namespace {
-
-using Clock = std::chrono::steady_clock;
 
 constexpr double kLeastGain = 0.03;
 constexpr int kMaxRounds = 9;
@@ -21,10 +19,6 @@ constexpr size_t kFewestRounds = 3;    // of the winner against the default
 constexpr double kRunsPerStage = 24;   // about as many as a stage takes where one run is long
 constexpr double kHopeless = 1.3;      // times the best: not measured again
 constexpr double kLeastSample = 4e-3;  // seconds; shorter work is repeated
-
-double SecondsSince(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 double Median(std::vector<double> values) {
   std::sort(values.begin(), values.end());

@@ -1,7 +1,6 @@
 // Settings per stage, and the file that remembers them.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -11,6 +10,7 @@
 #include "engine/session.h"
 #include "engine/tuner.h"
 #include "engine/tuning_file.h"
+#include "tests/support/test_folder.h"
 
 namespace mcv {
 namespace {
@@ -33,12 +33,6 @@ ThreadSettings Unusual() {
 
 class TuningTest : public ::testing::Test {
  protected:
-  void SetUp() override {
-    folder_ = fs::path(::testing::TempDir()) / ("tuning_test_" + std::to_string(::getpid()));
-    fs::create_directories(folder_);
-    path_ = (folder_ / "sub" / "tuning.json").string();
-  }
-  void TearDown() override { fs::remove_all(folder_); }
   void Write(const std::string& text) {
     fs::create_directories(fs::path(path_).parent_path());
     std::ofstream(path_) << text;
@@ -56,8 +50,8 @@ class TuningTest : public ::testing::Test {
     return {MachineKey(ReadCpuTopology(), engine->target_name(), Numerics::kFast),
             ModelKey(engine->files()), Unusual()};
   }
-  fs::path folder_;
-  std::string path_;
+  TestFolder folder_{"tuning_test"};
+  const std::string path_ = (folder_ / "sub/tuning.json").string();
 };
 
 TEST_F(TuningTest, ARoundTripKeepsEverything) {

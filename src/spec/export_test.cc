@@ -2,7 +2,6 @@
 // exists, the same bytes under the same names.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <cmath>
 #include <filesystem>
@@ -15,6 +14,7 @@
 #include "spec/export_hf.h"
 #include "spec/test_models.h"
 #include "tests/support/goldens.h"
+#include "tests/support/test_folder.h"
 
 namespace mcv {
 namespace {
@@ -24,16 +24,9 @@ namespace fs = std::filesystem;
 
 class ExportTest : public ::testing::Test {
  protected:
-  void SetUp() override {
-    const auto* info = ::testing::UnitTest::GetInstance()->current_test_info();
-    folder_ = fs::temp_directory_path() /
-              ("mcv_export_" + std::string(info->name()) + std::to_string(::getpid()));
-    fs::create_directories(folder_);
-  }
-  void TearDown() override { fs::remove_all(folder_); }
   std::string Path(const std::string& name) const { return (folder_ / name).string(); }
 
-  fs::path folder_;
+  TestFolder folder_{"export_test"};
 };
 
 // A model of the given version, small enough for a test, with random weights that are exact in

@@ -3,7 +3,6 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <cstring>
 #include <filesystem>
@@ -13,6 +12,7 @@
 #include "base/file_writer.h"
 #include "spec/test_models.h"
 #include "tests/support/goldens.h"
+#include "tests/support/test_folder.h"
 
 namespace mcv {
 namespace {
@@ -34,21 +34,13 @@ constexpr Pair kPairs[] = {{"v20_tiny", "llm-f16.gguf", Version::kV2_0},
 // A folder of its own per test, removed afterwards.
 class ModelFilesTest : public ::testing::Test {
  protected:
-  void SetUp() override {
-    const auto* info = ::testing::UnitTest::GetInstance()->current_test_info();
-    folder_ = fs::temp_directory_path() /
-              ("mcv_" + std::string(info->name()) + std::to_string(::getpid()));
-    fs::create_directories(folder_);
-  }
-  void TearDown() override { fs::remove_all(folder_); }
-
   std::string Put(const std::string& name, const std::string& bytes) {
     const std::string path = (folder_ / name).string();
     EXPECT_TRUE(WriteFile(path, bytes).ok());
     return path;
   }
 
-  fs::path folder_;
+  TestFolder folder_{"model_files_test"};
 };
 
 // Overwrites the 32-bit value of a key in the bytes of a GGUF.

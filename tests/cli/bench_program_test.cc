@@ -2,7 +2,6 @@
 // the words of llama.cpp's programs and prints what they print.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -10,6 +9,7 @@
 #include <string>
 
 #include "tests/support/run_program.h"
+#include "tests/support/test_folder.h"
 
 namespace mcv {
 namespace {
@@ -69,7 +69,6 @@ esac
 class BenchTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    folder_ = fs::path(::testing::TempDir()) / ("bench_test_" + std::to_string(::getpid()));
     fs::create_directories(Path("model"));
     for (const char* name : {"llm-f16.gguf", "mmproj-f16.gguf"}) {
       fs::copy_file(std::string(MCV_TESTDATA "/goldens/models/v25_tiny/gguf/") + name,
@@ -78,7 +77,6 @@ class BenchTest : public ::testing::Test {
     std::ofstream(Path("peer")) << kFakePeer;
     fs::permissions(Path("peer"), fs::perms::owner_all);
   }
-  void TearDown() override { fs::remove_all(folder_); }
   std::string Path(const std::string& name) const { return (folder_ / name).string(); }
   std::string Read(const std::string& name) const {
     std::ifstream file(Path(name));
@@ -93,7 +91,7 @@ class BenchTest : public ::testing::Test {
     EXPECT_EQ(run.exit_code, 0) << run.output << Read("errors");
     return nlohmann::json::parse(run.output, nullptr, false);
   }
-  fs::path folder_;
+  TestFolder folder_{"bench_program_test"};
 };
 
 nlohmann::json RowOf(const nlohmann::json& results, const std::string& key) {

@@ -1,7 +1,6 @@
 // The program from outside: real commands, their output and their exit status.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -9,6 +8,7 @@
 #include <string>
 
 #include "tests/support/run_program.h"
+#include "tests/support/test_folder.h"
 
 namespace mcv {
 namespace {
@@ -27,11 +27,6 @@ std::string Data(const std::string& path) { return std::string(MCV_TESTDATA "/go
 
 class CliTest : public ::testing::Test {
  protected:
-  void SetUp() override {
-    folder_ = fs::path(::testing::TempDir()) / ("cli_test_" + std::to_string(::getpid()));
-    fs::create_directories(folder_);
-  }
-  void TearDown() override { fs::remove_all(folder_); }
   std::string Write(const std::string& name, const std::string& contents) {
     const std::string path = (folder_ / name).string();
     std::ofstream(path, std::ios::binary) << contents;
@@ -40,7 +35,7 @@ class CliTest : public ::testing::Test {
   // A tiny model with random weights: what it says means nothing, that it runs does.
   std::string Model() { return "--model " + Data("models/v25_tiny/gguf/llm-f16.gguf"); }
   std::string Picture() { return Data("images/img_40x30.png"); }
-  fs::path folder_;
+  TestFolder folder_{"cli_test"};
 };
 
 TEST_F(CliTest, AsksInJson) {

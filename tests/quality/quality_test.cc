@@ -25,8 +25,6 @@ namespace {
 
 // The kernels that all others are tested against: the same fast as exact, and 40 times slower.
 constexpr std::string_view kPlain = "ref";
-// The same fast as exact, too.
-constexpr std::string_view kPortable = "portable";
 
 // The largest change of perplexity, either way: a model of 1.15 is also wrong now and then, and is
 // punished less where it has become less sure. Divergence has no such luck.
@@ -137,7 +135,7 @@ class Measurer {
     row.perplexity_change = Change(f32_, exact);
     row.divergence = Divergence(f32_, exact);
     for (const std::string_view target : AvailableTargets()) {
-      if (target == kPlain || target == kPortable) continue;
+      if (target == kPlain) continue;
       if (!Wanted("MCV_QUALITY_TARGETS", target)) continue;
       MCV_ASSIGN_OR_RETURN(const FastCost cost, MeasureFast(model, exact, target));
       row.fast.push_back(cost);

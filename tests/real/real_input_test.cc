@@ -6,7 +6,6 @@
 // in its place, the full 2.5 shape for instance.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -21,6 +20,7 @@
 #include "spec/vision/resize.h"
 #include "spec/vision/slicing.h"
 #include "tests/support/run_program.h"
+#include "tests/support/test_folder.h"
 
 namespace mcv {
 namespace {
@@ -58,11 +58,6 @@ bool HasProgram(const std::string& name) {
 
 class RealInputTest : public ::testing::Test {
  protected:
-  void SetUp() override {
-    folder_ = fs::path(::testing::TempDir()) / ("real_input_test_" + std::to_string(::getpid()));
-    fs::create_directories(folder_);
-  }
-  void TearDown() override { fs::remove_all(folder_); }
   std::string Path(const std::string& name) const { return (folder_ / name).string(); }
 
   static const SliceConfig& Slicing() {
@@ -117,7 +112,7 @@ class RealInputTest : public ::testing::Test {
     return {std::istreambuf_iterator<char>(file), {}};
   }
 
-  fs::path folder_;
+  TestFolder folder_{"real_input_test"};
 };
 
 TEST_F(RealInputTest, Photographs) {

@@ -2,7 +2,6 @@
 // a disk that refuses. The answer is always the one that there would be without it.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -10,6 +9,7 @@
 #include <string>
 
 #include "tests/support/run_program.h"
+#include "tests/support/test_folder.h"
 
 namespace mcv {
 namespace {
@@ -22,13 +22,6 @@ std::string Data(const std::string& path) { return std::string(MCV_TESTDATA "/go
 
 class SharedCacheTest : public ::testing::Test {
  protected:
-  void SetUp() override {
-    root_ = fs::path(::testing::TempDir()) / ("shared_cache_test_" + std::to_string(::getpid()));
-    fs::remove_all(root_);
-    fs::create_directories(root_);
-  }
-  void TearDown() override { fs::remove_all(root_); }
-
   std::string Folder() const { return (root_ / "cache").string(); }
   std::string File() const { return Folder() + "/pictures.sqlite"; }
   std::string InFolder() const { return " --picture-cache " + Folder(); }
@@ -62,7 +55,7 @@ class SharedCacheTest : public ::testing::Test {
     return nlohmann::json::parse(run.output, nullptr, false);
   }
 
-  fs::path root_;
+  TestFolder root_{"shared_cache_test"};
   const Told& without_ = []() -> const Told& {
     static const Told told = Ask(" --picture-cache off");
     return told;

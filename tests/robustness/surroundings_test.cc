@@ -9,6 +9,7 @@
 #include <string>
 
 #include "tests/support/run_program.h"
+#include "tests/support/test_folder.h"
 
 namespace mcv {
 namespace {
@@ -21,13 +22,8 @@ std::string Data(const std::string& path) { return std::string(MCV_TESTDATA "/go
 
 class SurroundingsTest : public ::testing::Test {
  protected:
-  void SetUp() override {
-    folder_ = fs::path(::testing::TempDir()) / ("surroundings_test_" + std::to_string(::getpid()));
-    fs::create_directories(folder_);
-  }
   void TearDown() override {
     fs::permissions(folder_, fs::perms::owner_all, fs::perm_options::add);
-    fs::remove_all(folder_);
   }
   std::string Path(const std::string& name) const { return (folder_ / name).string(); }
   std::string Write(const std::string& name, const std::string& contents) {
@@ -38,7 +34,7 @@ class SurroundingsTest : public ::testing::Test {
     return static_cast<size_t>(std::distance(fs::directory_iterator(folder), {}));
   }
   static std::string Model() { return " -m " + Data("models/v25_tiny/gguf/llm-f16.gguf"); }
-  fs::path folder_;
+  TestFolder folder_{"surroundings_test"};
 };
 
 // --- a full disk ---
@@ -119,7 +115,6 @@ TEST_F(SurroundingsTest, FoldersAndFilesAreNotMixedUp) {
 class PermissionTest : public SurroundingsTest {
  protected:
   void SetUp() override {
-    SurroundingsTest::SetUp();
     if (::geteuid() != 0) return;
     if (RunShell("command -v setpriv >/dev/null").exit_code != 0) {
       GTEST_SKIP() << "root may do everything, and setpriv (util-linux) is not here";

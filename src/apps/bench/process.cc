@@ -11,20 +11,15 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <chrono>
 #include <cstring>
+
+#include "base/clock.h"
 
 namespace mcv::bench {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
 constexpr size_t kMostOutput = size_t{16} << 20;
 constexpr int kPollMilliseconds = 100;
-
-double SecondsSince(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 // Both ends of a pipe, closed when it goes.
 struct Pipe {

@@ -1,11 +1,11 @@
 #include "apps/bench/workload.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cstdlib>
 #include <fstream>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/random.h"
 #include "base/thread_pool.h"
 #include "engine/session.h"
@@ -14,14 +14,8 @@
 namespace mcv::bench {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
 constexpr uint64_t kSeed = 20;
 constexpr int64_t kWarmUpTokens = 32;
-
-double SecondsSince(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 std::vector<int32_t> RandomIds(int64_t count, int vocab) {
   RandomStream random(kSeed);

@@ -49,6 +49,10 @@ void SetThreads(const RunOptions& options, EngineOptions* engine) {
   for (size_t i = 0; i < counts.size(); ++i) engine->stages->stages[i].threads = counts[i];
 }
 
+CLI::Validator IsSize() {
+  return {[](std::string& text) { return CheckSize(text); }, "SIZE"};
+}
+
 void AddModelOptions(CLI::App& app, RunOptions* o) {
   const std::string group = "Model";
   app.add_option("-m,--model", o->engine.model,
@@ -91,7 +95,7 @@ void AddMachineOptions(CLI::App& app, RunOptions* o) {
   app.add_option("--memory-limit", o->memory_limit,
                  "resident memory at most, 4G or 512M for instance: kept to, or refused before "
                  "anything is loaded (minicpmv plan shows what takes how much)")
-      ->check(CLI::Validator([](std::string& text) { return CheckSize(text); }, "SIZE"))
+      ->check(IsSize())
       ->option_text("SIZE")
       ->group(group);
   app.add_option("--target", o->engine.target, "instruction set by name (default: the best)")
@@ -129,10 +133,10 @@ void AddCacheOptions(CLI::App& app, RunOptions* o) {
                  "folder that remembers encoded pictures, or off (default: $MCV_CACHE_DIR, else "
                  "~/.cache/minicpmv)")
       ->group(group);
-  app.add_option("--picture-cache-size", o->picture_cache_bytes,
+  app.add_option("--picture-cache-size", o->picture_cache_size,
                  "at most so much on the disk, like 500M or 2G (default: 1G)")
-      ->transform(CLI::AsSizeValue(/*kb_is_1000=*/false))
-      ->check(CLI::Range(int64_t{0}, int64_t{1} << 50))
+      ->check(IsSize())
+      ->option_text("SIZE")
       ->group(group);
 }
 
@@ -247,7 +251,8 @@ Result<EngineOptions> ChooseModel(const RunOptions& options) {
 
 Result<std::shared_ptr<const Engine>> OpenEngine(const RunOptions& options) {
   MCV_ASSIGN_OR_RETURN(EngineOptions engine, ChooseModel(options));
-  engine.picture_cache = MakePictureCache(options.picture_cache, options.picture_cache_bytes);
+  MCV_ASSIGN_OR_RETURN(const int64_t cache_bytes, ParseSize(options.picture_cache_size));
+  engine.picture_cache = MakePictureCache(options.picture_cache, cache_bytes);
   return Engine::Open(engine);
 }
 

@@ -8,7 +8,6 @@
 
 #include "base/status.h"
 #include "engine/engine.h"
-#include "engine/picture_cache.h"
 #include "engine/session.h"
 
 namespace CLI {
@@ -26,9 +25,9 @@ struct RunOptions {
   std::string tuning;     // a file, "off", or empty: the user's own
   std::string positions;  // empty: what the model's files say
   int max_slices = 0;     // 0: the model's own number
-  std::string memory_limit;   // a size (size_option.h); empty: none
-  std::string picture_cache;  // a folder, or "off"; empty: the default folder
-  int64_t picture_cache_bytes = PictureCacheOptions().max_disk_bytes;
+  std::string memory_limit;               // a size (size_option.h); empty: none
+  std::string picture_cache;              // a folder, or "off"; empty: the default folder
+  std::string picture_cache_size = "1G";  // a size
 
   bool sample = false;  // the version's published sampling numbers
   // Each overrides the preset when it was given on the command line.

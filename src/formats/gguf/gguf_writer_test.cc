@@ -2,12 +2,12 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
 
 #include "formats/gguf/gguf_fixture.h"
+#include "tests/support/test_folder.h"
 
 namespace mcv {
 namespace {
@@ -16,16 +16,10 @@ using ::testing::ElementsAre;
 
 class GgufWriterTest : public ::testing::Test {
  protected:
-  void SetUp() override {
-    folder_ = ::testing::TempDir() + "/gguf_writer_test_" + std::to_string(::getpid());
-    std::filesystem::create_directories(folder_);
-    path_ = folder_ + "/model.gguf";
-  }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
   bool FolderIsEmpty() const { return std::filesystem::is_empty(folder_); }
 
-  std::string folder_;
-  std::string path_;
+  TestFolder folder_{"gguf_writer_test"};
+  const std::string path_ = (folder_ / "model.gguf").string();
 };
 
 ByteVector Counting(size_t count) {
@@ -173,7 +167,7 @@ TEST_F(GgufWriterTest, RefusesWhatAReaderWouldRefuse) {
 }
 
 TEST_F(GgufWriterTest, AMissingFolderIsNamed) {
-  const std::string path = folder_ + "/none/model.gguf";
+  const std::string path = (folder_ / "none/model.gguf").string();
   EXPECT_THAT(GgufWriter().Write(path).message(), ::testing::HasSubstr(path));
 }
 

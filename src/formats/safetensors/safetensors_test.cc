@@ -1,6 +1,5 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -8,6 +7,7 @@
 #include "base/file_writer.h"
 #include "formats/safetensors/safetensors_file.h"
 #include "formats/safetensors/safetensors_fixture.h"
+#include "tests/support/test_folder.h"
 
 namespace mcv {
 namespace {
@@ -127,12 +127,7 @@ TEST(SafetensorsTest, RefusesBadEntries) { ExpectAllRefused(BadEntries()); }
 
 class SafetensorsFolderTest : public ::testing::Test {
  protected:
-  void SetUp() override {
-    folder_ = ::testing::TempDir() + "/safetensors_test_" + std::to_string(::getpid());
-    std::filesystem::create_directories(folder_);
-  }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
-  std::string Path(const std::string& name) const { return folder_ + "/" + name; }
+  std::string Path(const std::string& name) const { return (folder_ / name).string(); }
 
   // A shard with one F32 tensor of one element.
   void WriteShard(const std::string& file, const std::string& tensor) {
@@ -147,7 +142,7 @@ class SafetensorsFolderTest : public ::testing::Test {
                     .ok());
   }
 
-  std::string folder_;
+  TestFolder folder_{"safetensors_test"};
 };
 
 TEST_F(SafetensorsFolderTest, WrittenFilesRoundTrip) {
@@ -161,7 +156,7 @@ TEST_F(SafetensorsFolderTest, WrittenFilesRoundTrip) {
                                 {"id", DType::kI64, {}, std::as_bytes(std::span(ints))}},
                                {{"format", "pt"}, {"note", "\"quoted\" \xc3\xa9"}})
                   .ok());
-  const auto file = SafetensorsFile::Open(folder_);
+  const auto file = SafetensorsFile::Open(folder_.string());
   ASSERT_TRUE(file.ok()) << file.status().ToString();
   EXPECT_EQ(file->metadata().at("note"), "\"quoted\" \xc3\xa9");
   std::vector<std::string> names;
@@ -180,7 +175,7 @@ TEST_F(SafetensorsFolderTest, ShardedSetOpensAsOne) {
   WriteShard("model-1.safetensors", "a");
   WriteShard("model-2.safetensors", "b");
   WriteIndex(R"({"a":"model-1.safetensors","b":"model-2.safetensors"})");
-  for (const std::string& path : {folder_, Path("model.safetensors.index.json")}) {
+  for (const std::string& path : {folder_.string(), Path("model.safetensors.index.json")}) {
     const auto file = SafetensorsFile::Open(path);
     ASSERT_TRUE(file.ok()) << file.status().ToString();
     EXPECT_EQ(file->files().size(), 2u);
@@ -196,7 +191,7 @@ TEST_F(SafetensorsFolderTest, IndexMistakesAreNamed) {
                           const std::vector<std::string>& message) {
     SCOPED_TRACE(weight_map);
     WriteIndex(weight_map);
-    ExpectError(SafetensorsFile::Open(folder_), code, message);
+    ExpectError(SafetensorsFile::Open(folder_.string()), code, message);
   };
   expect(R"({"a":"none.safetensors"})", StatusCode::kNotFound, {"none.safetensors", "index.json"});
   expect(R"({"b":"model-1.safetensors"})", kCorrupt, {"'b'", "not in the shard"});
@@ -212,12 +207,12 @@ TEST_F(SafetensorsFolderTest, ShardsOutsideTheFolderAreRefused) {
   for (const char* shard : {"../x", "/etc/passwd", "a/b", "a\\\\b", "..", ".", "", "x\\u0000y"}) {
     SCOPED_TRACE(shard);
     WriteIndex(std::string("{\"a\":\"") + shard + "\"}");
-    ExpectError(SafetensorsFile::Open(folder_), kCorrupt, {"plain file name"});
+    ExpectError(SafetensorsFile::Open(folder_.string()), kCorrupt, {"plain file name"});
   }
 }
 
 TEST_F(SafetensorsFolderTest, AnEmptyFolderSaysWhatIsMissing) {
-  ExpectError(SafetensorsFile::Open(folder_), StatusCode::kNotFound,
+  ExpectError(SafetensorsFile::Open(folder_.string()), StatusCode::kNotFound,
               {"model.safetensors.index.json", "model.safetensors"});
 }
 

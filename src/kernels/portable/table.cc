@@ -1,11 +1,13 @@
-// The "portable" table: generic/ over the compiler's vectors, for any processor. All products are
-// fp32, exact or fast; int8 is the plain kernels'. Quantised rows are taken apart by formats/quant.
+// The "portable" table: generic/ over the compiler's vectors, for any processor. Products are fp32,
+// but where they need not be exact those of a few tokens with the commonest quantised types are of
+// whole numbers; int8 is the plain kernels'. Other quantised rows are taken apart by formats/quant.
 #include "kernels/table.h"
 
 #include <cstdint>
 #include <type_traits>
 
 #include "kernels/generic/region.h"
+#include "kernels/portable/quant_dot.h"
 
 #define MCV_TARGET_NS portable
 
@@ -41,7 +43,9 @@ namespace {
 
 bool RunsAnywhere() { return true; }
 const DotKernel* Dot(DType type, Numerics numerics) {
-  return numerics == Numerics::kInt8 ? RefTable().dot(type, numerics) : &portable::kFloatDot;
+  if (numerics == Numerics::kInt8) return RefTable().dot(type, numerics);
+  const DotKernel* quantised = numerics == Numerics::kFast ? portable::QuantDot(type) : nullptr;
+  return quantised != nullptr ? quantised : &portable::kFloatDot;
 }
 const PanelKernel* Panel(DType, Numerics numerics) {
   return numerics == Numerics::kInt8 ? nullptr : &portable::kF32Panel;

@@ -1,0 +1,19 @@
+// A picture of a session: what session.cc and session_pictures.cc share.
+#pragma once
+
+#include <string>
+
+#include "engine/picture_cache.h"
+#include "engine/session.h"
+#include "spec/vision/slicing.h"
+
+namespace mcv {
+
+struct Session::Picture {
+  std::string key;  // equal pixels, equal keys
+  SlicePlan plan;
+  PictureCache::Rows rows;  // [views * Q, E]; shared with the cache
+  PictureStats stats;
+};
+
+}  // namespace mcv
