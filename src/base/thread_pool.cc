@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "base/clock.h"
 #include "base/status.h"
 
 #if defined(__x86_64__)
@@ -19,8 +20,6 @@ namespace {
 // active takes part in each, and for who is not the low bits of the next that counts are others.
 constexpr uint32_t kActiveBits = 11;
 constexpr uint32_t kMaxWorkers = (1u << kActiveBits) - 1;
-
-using Clock = std::chrono::steady_clock;
 
 void Pause() {
 #if defined(__x86_64__)

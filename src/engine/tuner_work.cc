@@ -1,11 +1,11 @@
 #include "engine/tuner_work.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cstring>
 #include <utility>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/random.h"
 #include "model/text/decoder_layer.h"
 #include "model/text/kv_cache.h"
@@ -47,12 +47,10 @@ int64_t LayerBytes(const TextLayerWeights& w) {
 
 class Timer {
  public:
-  double Seconds() const {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
-  }
+  double Seconds() const { return SecondsSince(start_); }
 
  private:
-  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+  Clock::time_point start_ = Clock::now();
 };
 
 class EncodeWork final : public StageWork {

@@ -3,11 +3,11 @@
 #include "apps/bench/machine_limits.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/thread_pool.h"
 
 #if defined(__x86_64__)
@@ -17,16 +17,12 @@
 namespace mcv::bench {
 namespace {
 
-double Seconds() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
-
 double BestSeconds(ThreadPool& pool, int rounds, const std::function<void(int)>& body) {
   double best = 1e30;
   for (int i = 0; i < rounds; ++i) {
-    const double start = Seconds();
+    const auto start = Clock::now();
     pool.Run(body);
-    best = std::min(best, Seconds() - start);
+    best = std::min(best, SecondsSince(start));
   }
   return best;
 }

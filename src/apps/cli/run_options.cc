@@ -49,8 +49,10 @@ void SetThreads(const RunOptions& options, EngineOptions* engine) {
   for (size_t i = 0; i < counts.size(); ++i) engine->stages->stages[i].threads = counts[i];
 }
 
-CLI::Validator IsSize() {
-  return {[](std::string& text) { return CheckSize(text); }, "SIZE"};
+constexpr SizeBounds kCacheBounds = {0, int64_t{1} << 50};
+
+CLI::Validator IsSize(const SizeBounds& bounds = {}) {
+  return {[bounds](std::string& text) { return CheckSize(text, bounds); }, "SIZE"};
 }
 
 void AddModelOptions(CLI::App& app, RunOptions* o) {
@@ -135,7 +137,7 @@ void AddCacheOptions(CLI::App& app, RunOptions* o) {
       ->group(group);
   app.add_option("--picture-cache-size", o->picture_cache_size,
                  "at most so much on the disk, like 500M or 2G (default: 1G)")
-      ->check(IsSize())
+      ->check(IsSize(kCacheBounds))
       ->option_text("SIZE")
       ->group(group);
 }
@@ -251,7 +253,8 @@ Result<EngineOptions> ChooseModel(const RunOptions& options) {
 
 Result<std::shared_ptr<const Engine>> OpenEngine(const RunOptions& options) {
   MCV_ASSIGN_OR_RETURN(EngineOptions engine, ChooseModel(options));
-  MCV_ASSIGN_OR_RETURN(const int64_t cache_bytes, ParseSize(options.picture_cache_size));
+  MCV_ASSIGN_OR_RETURN(const int64_t cache_bytes,
+                       ParseSize(options.picture_cache_size, kCacheBounds));
   engine.picture_cache = MakePictureCache(options.picture_cache, cache_bytes);
   return Engine::Open(engine);
 }

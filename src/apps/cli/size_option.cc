@@ -23,39 +23,40 @@ std::optional<double> UnitBytes(std::string_view unit) {
   return bytes;
 }
 
-Status Complaint(std::string_view text) {
-  return InvalidArgument(Printable(text) +
-                         " is no size: expected a number above 0 and a unit, 4G, 512M, 4.5GiB or "
-                         "6GB for instance");
+Status Complaint(std::string_view text, const SizeBounds& bounds) {
+  return InvalidArgument(Printable(text) + " is no size: expected a number" +
+                         (bounds.least > 0 ? " above 0" : "") +
+                         " and a unit, 4G, 512M, 4.5GiB or 6GB for instance");
 }
 
 }  // namespace
 
-Result<int64_t> ParseSize(std::string_view text) {
+Result<int64_t> ParseSize(std::string_view text, const SizeBounds& bounds) {
   // from_chars would also take signs, "inf" and "nan".
   if (text.empty() || std::isdigit(static_cast<unsigned char>(text[0])) == 0) {
-    return Complaint(text);
+    return Complaint(text, bounds);
   }
   double number = 0.0;
   const auto [end, error] =
       std::from_chars(text.data(), text.data() + text.size(), number, std::chars_format::fixed);
-  if (error != std::errc()) return Complaint(text);
+  if (error != std::errc()) return Complaint(text, bounds);
   std::string unit;
   for (const char* c = end; c != text.data() + text.size(); ++c) {
     if (*c == ' ' && unit.empty()) continue;
     unit += static_cast<char>(std::tolower(static_cast<unsigned char>(*c)));
   }
   const auto unit_bytes = UnitBytes(unit);
-  if (!unit_bytes) return Complaint(text);
+  if (!unit_bytes) return Complaint(text, bounds);
   const double bytes = number * *unit_bytes;
-  if (!(bytes >= 1.0)) return Complaint(text);
-  constexpr double kMost = 9.0e18;  // below 2^63
-  if (bytes > kMost) {
+  if (!(bytes >= static_cast<double>(bounds.least))) return Complaint(text, bounds);
+  if (bytes > static_cast<double>(bounds.most)) {
     return InvalidArgument(Printable(text) + " is more than any machine has");
   }
   return static_cast<int64_t>(bytes);
 }
 
-std::string CheckSize(const std::string& text) { return ParseSize(text).status().message(); }
+std::string CheckSize(const std::string& text, const SizeBounds& bounds) {
+  return ParseSize(text, bounds).status().message();
+}
 
 }  // namespace mcv::cli

@@ -43,5 +43,13 @@ TEST(SizeOption, MoreThanFits) {
   EXPECT_FALSE(ParseSize(std::string(5000, '9')).ok());
 }
 
+TEST(SizeOption, AnOptionsOwnBounds) {
+  const SizeBounds bounds = {0, int64_t{1} << 50};
+  EXPECT_EQ(ParseSize("0", bounds).value(), 0);
+  EXPECT_EQ(ParseSize("1024T", bounds).value(), bounds.most);
+  EXPECT_FALSE(ParseSize("1025T", bounds).ok());
+  EXPECT_THAT(CheckSize("-1", bounds), HasSubstr("expected a number and a unit"));
+}
+
 }  // namespace
 }  // namespace mcv::cli

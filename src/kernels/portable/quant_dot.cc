@@ -25,24 +25,22 @@ constexpr int64_t kMostTokens = 32;
 template <int kElements>
 struct WideBlock {
   alignas(16) int16_t q[kElements];
-  int32_t sums[kElements / 16];  // of 16 q each
+  int32_t sums[kElements / 32];  // of 32 q each
   float scale;
 };
 
-// w = d * scaled - dmin * minimum, one minimum for 16 elements.
+// w = d * scaled - dmin * minimum, one minimum for 32 elements.
 template <int kElements>
 struct Scaled {
   alignas(16) int16_t values[kElements];
-  int32_t minima[kElements / 16];
+  int32_t minima[kElements / 32];
   float d, dmin;
 };
 
 template <class Block>
-constexpr bool kHasMinima = false;
-template <>
-constexpr bool kHasMinima<BlockQ4_K> = true;
-template <>
-constexpr bool kHasMinima<BlockQ5_K> = true;
+constexpr bool kHasMinima = requires(const Block& block) {
+  block.dmin;
+};
 
 // Two neighbouring sub-blocks of 32 share the bytes of their nibbles.
 template <class Block>
@@ -52,8 +50,8 @@ void UnpackNibbles(const Block& block, Scaled<256>* out) {
   for (int pair = 0; pair < 4; ++pair) {
     const ScaleMin even = UnpackScaleMin(block.scales, 2 * pair);
     const ScaleMin odd = UnpackScaleMin(block.scales, 2 * pair + 1);
-    out->minima[4 * pair] = out->minima[4 * pair + 1] = even.min;
-    out->minima[4 * pair + 2] = out->minima[4 * pair + 3] = odd.min;
+    out->minima[2 * pair] = even.min;
+    out->minima[2 * pair + 1] = odd.min;
     const uint8_t* qs = block.qs + 32 * pair;
     int16_t* values = out->values + 64 * pair;
     const auto even_scale = static_cast<int16_t>(even.scale);
@@ -120,9 +118,9 @@ void PackToken(const float* x, int64_t k, std::byte* packed) {
       const Vec q = Round(Mul(Load(x + i + j), inverse));
       for (int lane = 0; lane < kLanes; ++lane) block->q[j + lane] = static_cast<int16_t>(q[lane]);
     }
-    for (int s = 0; s < kElements / 16; ++s) {
+    for (int s = 0; s < kElements / 32; ++s) {
       block->sums[s] = 0;
-      for (int j = 0; j < 16; ++j) block->sums[s] += block->q[16 * s + j];
+      for (int j = 0; j < 32; ++j) block->sums[s] += block->q[32 * s + j];
     }
   }
 }
@@ -143,7 +141,7 @@ void DotRows(const DotKernel::Args& args) {
         float sum = w.d * static_cast<float>(Dot<kElements>(w.values, token.q));
         if constexpr (kHasMinima<Block>) {
           int32_t taken = 0;
-          for (int s = 0; s < kElements / 16; ++s) taken += w.minima[s] * token.sums[s];
+          for (int s = 0; s < kElements / 32; ++s) taken += w.minima[s] * token.sums[s];
           sum -= w.dmin * static_cast<float>(taken);
         }
         sums[t] += token.scale * sum;
