@@ -245,6 +245,7 @@ class MatMulPlan {
       const int64_t strip_bytes = ScratchPlan::RoundUp(kernel.strip_bytes(count));
       const int64_t panel_bytes = PanelBytes(kernel, count);
       PackPanels(side, block, k, count, panels);
+      Prefetch(side, block, k + count);
       for (int64_t t = 0; t < block.tokens; t += kernel.strip_tokens) {
         const int64_t strip = (block.token + t) / kernel.strip_tokens;
         const int64_t tokens = std::min(kernel.strip_tokens, block.tokens - t);
@@ -268,6 +269,27 @@ class MatMulPlan {
       kernel.pack_rows(side.weight.type, weights + r * side.row_bytes, side.row_bytes,
                        std::min(kernel.panel_rows, block.rows - r), count,
                        panels + r / kernel.panel_rows * PanelBytes(kernel, count));
+    }
+  }
+
+  // What PackPanels will read next, asked for while the tiles are at work: the rows' block from k
+  // on, or after the last one the first of the rows behind these, which are soon somebody's. (Past
+  // the last row this touches nothing: a prefetch cannot fault.)
+  void Prefetch(const Side& side, const Block& block, int64_t k) const {
+    constexpr int64_t kLine = 64;
+    const auto bytes_to = [&](int64_t elements) {
+      return static_cast<int64_t>(*RowBytes(side.weight.type, static_cast<uint64_t>(elements)));
+    };
+    const std::byte* at = side.weight.data + block.row * side.row_bytes;
+    if (k < x_.cols) {
+      at += bytes_to(k);
+    } else {
+      at += block.rows * side.row_bytes;
+      k = 0;
+    }
+    const int64_t bytes = bytes_to(std::min(side.panel->k_block, x_.cols - k));
+    for (int64_t r = 0; r < block.rows; ++r, at += side.row_bytes) {
+      for (int64_t i = 0; i < bytes; i += kLine) __builtin_prefetch(at + i);
     }
   }
 

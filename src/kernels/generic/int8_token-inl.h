@@ -18,11 +18,14 @@ struct alignas(64) TokenBlock {
   float scale;         // x = scale * q
 };
 
-// max |x| over n elements.
+// max |x| over n elements, a multiple of 2 kLanes.
 MCV_INLINE float LargestMagnitude(const float* x, int64_t n) {
-  Vec high = Zero();
-  for (int64_t i = 0; i < n; i += kLanes) high = Max(high, Abs(LoadN(x + i, Take(n - i))));
-  return MaxLane(high);
+  Vec high[2] = {Zero(), Zero()};
+  for (int64_t i = 0; i < n; i += 2 * kLanes) {
+    high[0] = Max(high[0], Abs(Load(x + i)));
+    high[1] = Max(high[1], Abs(Load(x + i + kLanes)));
+  }
+  return MaxLane(Max(high[0], high[1]));
 }
 
 template <BlockOrder kOrder>

@@ -61,6 +61,9 @@ void RopeHead(float* x, int64_t half, const float* cos, const float* sin, RopeSt
   }
 }
 
+// Rows of y are far apart and mostly not in a cache: written one by one, each waits for its lines.
+constexpr int64_t kOutputsAhead = 8;
+
 template <Activation kActivation>
 void EpilogueRows(const EpilogueBlock& block) {
   const Epilogue& e = block.epilogue;
@@ -70,6 +73,7 @@ void EpilogueRows(const EpilogueBlock& block) {
     float* y = block.y + t * block.y_stride;
     for (int64_t j = 0; j < block.columns; j += kLanes) {
       const int count = Take(block.columns - j);
+      __builtin_prefetch(y + kOutputsAhead * block.y_stride + j, 1);
       Vec v = LoadN(c + j, count);
       if (e.bias != nullptr) v = Add(v, LoadN(e.bias + j, count));
       v = Mul(Activate<kActivation>(v), scale);
@@ -160,10 +164,13 @@ MCV_INLINE Vec ElementsAt(const std::byte* row, int64_t i, int count) {
 
 template <class Loader>
 void LoadFloatRow(const std::byte* row, int64_t n, float* out) {
-  for (int64_t i = 0; i < n; i += kLanes) {
-    const int count = Take(n - i);
-    StoreN(out + i, Loader::At(row + i * Loader::kBytes, count), count);
+  const int64_t whole = n / kLanes * kLanes;
+  for (int64_t i = 0; i < whole; i += kLanes) {
+    Store(out + i, Loader::At(row + i * Loader::kBytes, kLanes));
   }
+  if (whole == n) return;
+  const int count = Take(n - whole);
+  StoreN(out + whole, Loader::At(row + whole * Loader::kBytes, count), count);
 }
 
 // The leaf says how quantised rows are loaded.
@@ -228,10 +235,16 @@ float SoftmaxStep(float* s, int64_t n, float scale, float* max, float* sum) {
   const Vec offset = Set(-scale * new_max);
   const Vec factor = Set(scale);
   Vec total = Zero();
-  for (int64_t i = 0; i < n; i += kLanes) {
-    const int count = Take(n - i);
-    const Vec p = KeepN(Exp(Fma(LoadN(s + i, count), factor, offset)), count);
-    StoreN(s + i, p, count);
+  const int64_t whole = n / kLanes * kLanes;
+  for (int64_t i = 0; i < whole; i += kLanes) {
+    const Vec p = Exp(Fma(Load(s + i), factor, offset));
+    Store(s + i, p);
+    total = Add(total, p);
+  }
+  if (whole < n) {
+    const int count = Take(n - whole);
+    const Vec p = KeepN(Exp(Fma(LoadN(s + whole, count), factor, offset)), count);
+    StoreN(s + whole, p, count);
     total = Add(total, p);
   }
   // Nothing came before the first step: its maximum is -infinity and its sums are zero.

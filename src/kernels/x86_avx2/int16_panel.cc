@@ -53,24 +53,40 @@ int64_t StripBytes(int64_t k) { return Blocks(k) * static_cast<int64_t>(sizeof(S
 
 // Pairs of k that a block of n elements has, in whole transposed tiles.
 MCV_INLINE int64_t PairsPadded(int64_t n) { return (n + 15) / 16 * 8; }
+// Of these, the ones that AddProducts runs over: it takes two at a time.
+MCV_INLINE int64_t PairsMultiplied(int64_t n) { return (n + 3) / 4 * 2; }
+
+// 16 values, times inverse, as whole numbers.
+MCV_INLINE void StoreRounded(Vec low, Vec high, Vec inverse, int16_t* out) {
+  const __m256i a = _mm256_cvtps_epi32(Mul(low, inverse));
+  const __m256i b = _mm256_cvtps_epi32(Mul(high, inverse));
+  const __m256i words = _mm256_permute4x64_epi64(_mm256_packs_epi32(a, b), 0xd8);
+  _mm256_store_si256(reinterpret_cast<__m256i*>(out), words);
+}
 
 // n <= 256 values to whole numbers up to kLargest; the rest of the last tile is zero. Returns the
 // scale.
 template <int kLargest>
 MCV_INLINE float RoundBlock(const float* x, int64_t n, int16_t* out) {
-  Vec high = Zero();
-  for (int64_t i = 0; i < n; i += kLanes) high = Max(high, Abs(LoadN(x + i, Take(n - i))));
-  const float largest = MaxLane(high);
-  const Vec inverse = Set(largest > 0 ? static_cast<float>(kLargest) / largest : 0.0f);
-  for (int64_t i = 0; i < 2 * PairsPadded(n); i += 16) {
-    const int low = i < n ? Take(n - i) : 0;
-    const int up = i + kLanes < n ? Take(n - i - kLanes) : 0;
-    const __m256i a = _mm256_cvtps_epi32(Mul(LoadN(x + i, low), inverse));
-    const __m256i b = _mm256_cvtps_epi32(Mul(LoadN(x + i + kLanes, up), inverse));
-    const __m256i words = _mm256_permute4x64_epi64(_mm256_packs_epi32(a, b), 0xd8);
-    _mm256_store_si256(reinterpret_cast<__m256i*>(out + i), words);
+  constexpr auto kMost = static_cast<float>(kLargest);
+  const int64_t whole = n / 16 * 16;
+  Vec rest[2] = {Zero(), Zero()};
+  if (whole < n) {
+    rest[0] = LoadN(x + whole, Take(n - whole));
+    if (whole + kLanes < n) rest[1] = LoadN(x + whole + kLanes, Take(n - whole - kLanes));
   }
-  return largest / static_cast<float>(kLargest);
+  Vec high[2] = {Abs(rest[0]), Abs(rest[1])};
+  for (int64_t i = 0; i < whole; i += 16) {
+    high[0] = Max(high[0], Abs(Load(x + i)));
+    high[1] = Max(high[1], Abs(Load(x + i + kLanes)));
+  }
+  const float largest = MaxLane(Max(high[0], high[1]));
+  const Vec inverse = Set(largest > 0 ? kMost / largest : 0.0f);
+  for (int64_t i = 0; i < whole; i += 16) {
+    StoreRounded(Load(x + i), Load(x + i + kLanes), inverse, out + i);
+  }
+  if (whole < n) StoreRounded(rest[0], rest[1], inverse, out + whole);
+  return largest / kMost;
 }
 
 template <int kLargest>
@@ -131,11 +147,12 @@ void PackColumns(DType type, const std::byte* rows, int64_t row_bytes, int64_t f
         Store(values[r] + column, v);
         largest = Max(largest, Abs(v));
       }
-      if (n % 2 != 0) Store(values[n] + column, Zero());
+      const int64_t padded = 2 * PairsMultiplied(n);
+      for (int64_t r = n; r < padded; ++r) Store(values[r] + column, Zero());
       Store(out->scales + column, Mul(largest, Set(1.0f / kLargest)));
       // A column of zeros keeps a scale of zero; its quotients must not be NaN.
       const Vec inverse = Div(Set(kLargest), Max(largest, Set(1e-30f)));
-      for (int64_t r = 0; r < n; r += 2) {
+      for (int64_t r = 0; r < padded; r += 2) {
         const __m256i first = _mm256_cvtps_epi32(Mul(Load(values[r] + column), inverse));
         const __m256i second = _mm256_cvtps_epi32(Mul(Load(values[r + 1] + column), inverse));
         const __m256i pairs = _mm256_blend_epi16(first, _mm256_slli_epi32(second, 16), 0xaa);
@@ -163,25 +180,21 @@ void PackTokens(const float* x, int64_t stride, int64_t tokens, int64_t k, std::
   }
 }
 
-// sums += panel x strip over `words` > 0 pairs of k.
+// sums += panel x strip over `words` > 0 pairs of k, an even number.
 MCV_INLINE void AddProducts(const uint32_t* weights, const uint32_t* tokens, int64_t words,
                             __m256i (&s)[kStrip][2]) {
   const uint32_t* end = weights + words * kPanelRows;
   // clang-format off
-#define MCV_PAIR(offset, sum0, sum1) MCV_TOKEN("vpmaddwd", "vpaddd", offset, sum0, sum1)
   asm("0:\n\t"
-      "vmovdqa (%[weights]), %%ymm12\n\t"
-      "vmovdqa 32(%[weights]), %%ymm13\n\t"
-      MCV_PAIR(0, s00, s01) MCV_PAIR(4, s10, s11) MCV_PAIR(8, s20, s21)
-      MCV_PAIR(12, s30, s31) MCV_PAIR(16, s40, s41) MCV_PAIR(20, s50, s51)
-      "add $64, %[weights]\n\t"
-      "add $24, %[tokens]\n\t"
+      MCV_STEP("vpmaddwd", "vpaddd", "0", "0")
+      MCV_STEP("vpmaddwd", "vpaddd", "64", "24")
+      "add $128, %[weights]\n\t"
+      "add $48, %[tokens]\n\t"
       "cmp %[end], %[weights]\n\t"
       "jne 0b"
       : [weights] "+r"(weights), [tokens] "+r"(tokens), MCV_SUMS("+x", s)
       : [end] "r"(end)
-      : "memory", "cc", "xmm12", "xmm13", "xmm14", "xmm15");
-#undef MCV_PAIR
+      : "memory", "cc", MCV_STEP_REGISTERS);
   // clang-format on
 }
 
@@ -194,7 +207,8 @@ void RunTile(const PanelKernel::TileArgs& args) {
     MCV_UNROLL
     for (auto& sum : sums) sum[0] = sum[1] = _mm256_setzero_si256();
     const int64_t left = args.k - k;
-    AddProducts(panel->words[0], strip->words[0], left < kBlock ? (left + 1) / 2 : kWords, sums);
+    const int64_t words = PairsMultiplied(left < kBlock ? left : kBlock);
+    AddProducts(panel->words[0], strip->words[0], words, sums);
     const bool add = args.accumulate || k > 0;
     const Vec scales[2] = {Load(panel->scales), Load(panel->scales + kLanes)};
     MCV_UNROLL

@@ -140,36 +140,26 @@ void PackTokens(const float* x, int64_t stride, int64_t tokens, int64_t k, std::
   }
 }
 
-// s = the products of `steps` >= 2 groups of 4 k, added up in 16 bits. The first group needs no
-// addition.
-MCV_INLINE void Products(const uint32_t* weights, const uint32_t* tokens, int64_t steps,
-                         __m256i (&s)[kStrip][2]) {
-  const uint32_t* end = weights + steps * kPanelRows;
+// s = the products of kSteps groups of 4 k, added up in 16 bits. The first group needs no addition.
+template <int kSteps>
+MCV_INLINE void Products(const uint32_t* weights, const uint32_t* tokens, __m256i (&s)[kStrip][2]) {
   // clang-format off
 #define MCV_FIRST(offset, sum0, sum1)                  \
   "vpbroadcastd " #offset "(%[tokens]), %%ymm14\n\t"   \
   "vpmaddubsw %%ymm14, %%ymm12, %[" #sum0 "]\n\t"      \
   "vpmaddubsw %%ymm14, %%ymm13, %[" #sum1 "]\n\t"
-#define MCV_NEXT(offset, sum0, sum1) MCV_TOKEN("vpmaddubsw", "vpaddw", offset, sum0, sum1)
-  asm("vmovdqa (%[weights]), %%ymm12\n\t"
-      "vmovdqa 32(%[weights]), %%ymm13\n\t"
+  asm(MCV_ROWS("0")
       MCV_FIRST(0, s00, s01) MCV_FIRST(4, s10, s11) MCV_FIRST(8, s20, s21)
       MCV_FIRST(12, s30, s31) MCV_FIRST(16, s40, s41) MCV_FIRST(20, s50, s51)
-      "add $64, %[weights]\n\t"
-      "0:\n\t"
-      "vmovdqa (%[weights]), %%ymm12\n\t"
-      "vmovdqa 32(%[weights]), %%ymm13\n\t"
-      MCV_NEXT(24, s00, s01) MCV_NEXT(28, s10, s11) MCV_NEXT(32, s20, s21)
-      MCV_NEXT(36, s30, s31) MCV_NEXT(40, s40, s41) MCV_NEXT(44, s50, s51)
-      "add $64, %[weights]\n\t"
-      "add $24, %[tokens]\n\t"
-      "cmp %[end], %[weights]\n\t"
-      "jne 0b"
-      : [weights] "+r"(weights), [tokens] "+r"(tokens), MCV_SUMS("=&x", s)
-      : [end] "r"(end)
-      : "memory", "cc", "xmm12", "xmm13", "xmm14", "xmm15");
+      ".set mcv_step, 1\n\t"
+      ".rept %c[steps] - 1\n\t"
+      MCV_STEP("vpmaddubsw", "vpaddw", "64*mcv_step", "24*mcv_step")
+      ".set mcv_step, mcv_step + 1\n\t"
+      ".endr"
+      : MCV_SUMS("=&x", s)
+      : [weights] "r"(weights), [tokens] "r"(tokens), [steps] "i"(kSteps)
+      : "memory", MCV_STEP_REGISTERS);
 #undef MCV_FIRST
-#undef MCV_NEXT
   // clang-format on
 }
 
@@ -185,7 +175,7 @@ MCV_INLINE void ScaledProducts(const PanelBlock& panel, const StripBlock& strip,
   for (auto& pair : total) pair[0] = pair[1] = _mm256_setzero_si256();
   for (int64_t w = 0; w < kWords; w += kSteps) {
     __m256i sums[kStrip][2];
-    Products(panel.words[w], strip.words[w], kSteps, sums);
+    Products<kSteps>(panel.words[w], strip.words[w], sums);
     const __m256i scales[2] = {LoadWords(panel.scales[w / 4]),
                                LoadWords(panel.scales[w / 4] + kLanes)};
     MCV_UNROLL
