@@ -18,12 +18,17 @@ struct alignas(64) TokenBlock {
   float scale;         // x = scale * q
 };
 
-// max |x| over n elements, a multiple of 2 kLanes.
+// max |x| over n elements.
 MCV_INLINE float LargestMagnitude(const float* x, int64_t n) {
+  constexpr int64_t kStep = 2 * kLanes;
+  const int64_t whole = n / kStep * kStep;
   Vec high[2] = {Zero(), Zero()};
-  for (int64_t i = 0; i < n; i += 2 * kLanes) {
+  for (int64_t i = 0; i < whole; i += kStep) {
     high[0] = Max(high[0], Abs(Load(x + i)));
     high[1] = Max(high[1], Abs(Load(x + i + kLanes)));
+  }
+  for (int64_t i = whole; i < n; i += kLanes) {
+    high[0] = Max(high[0], Abs(LoadN(x + i, Take(n - i))));
   }
   return MaxLane(Max(high[0], high[1]));
 }
