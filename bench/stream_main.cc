@@ -89,8 +89,9 @@ int main(int argc, char** argv) {
   std::printf("%d threads, kernels %s; %d rounds\n", threads,
               std::string(mcv::TargetName(**table)).c_str(), mcv::bench::kRounds);
   std::printf("weight  width      product  of a read's rate, middle half\n");
-  for (const mcv::DType type : {mcv::DType::kQ4_K, mcv::DType::kQ5_K, mcv::DType::kQ6_K,
-                                mcv::DType::kQ8_0, mcv::DType::kF16}) {
+  for (const mcv::DType type :
+       {mcv::DType::kQ4_K, mcv::DType::kQ5_K, mcv::DType::kQ6_K, mcv::DType::kQ8_0,
+        mcv::DType::kQ4_0, mcv::DType::kQ5_1, mcv::DType::kF16}) {
     for (const int64_t cols : {4096, 14336}) mcv::bench::Stream(type, cols, ctx);
   }
   return 0;

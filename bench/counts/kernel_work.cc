@@ -231,7 +231,7 @@ KernelWork EmbedWork(std::string name, DType type) {
 
 void AddProducts(std::vector<KernelWork>* all) {
   for (DType type : {DType::kF32, DType::kF16, DType::kBF16, DType::kQ4_K, DType::kQ5_K,
-                     DType::kQ6_K, DType::kQ8_0, DType::kQ4_0}) {
+                     DType::kQ6_K, DType::kQ8_0, DType::kQ4_0, DType::kQ5_1}) {
     const std::string type_name(Traits(type).name);
     all->push_back(MatMulWork("matmul/" + type_name, type, kManyTokens, Numerics::kFast));
     all->push_back(MatMulWork("gemv/" + type_name, type, 1, Numerics::kFast));

@@ -57,9 +57,9 @@ struct TestWeight {
   WeightView view;
 };
 
-inline TestWeight MakeWeight(DType type, int64_t rows, int64_t cols, uint64_t seed) {
+inline TestWeight QuantizedWeight(DType type, int64_t rows, int64_t cols,
+                                  const std::vector<float>& source) {
   TestWeight weight;
-  const std::vector<float> source = RandomFloats(rows * cols, seed, 0.05);
   const auto row_bytes = static_cast<size_t>(*RowBytes(type, static_cast<uint64_t>(cols)));
   weight.bytes.resize(row_bytes * static_cast<size_t>(rows) + 2);
   weight.values.resize(source.size());
@@ -71,6 +71,10 @@ inline TestWeight MakeWeight(DType type, int64_t rows, int64_t cols, uint64_t se
   }
   weight.view = {type, rows, cols, weight.bytes.data() + 2};
   return weight;
+}
+
+inline TestWeight MakeWeight(DType type, int64_t rows, int64_t cols, uint64_t seed) {
+  return QuantizedWeight(type, rows, cols, RandomFloats(rows * cols, seed, 0.05));
 }
 
 inline Context MakeContext(ThreadPool& pool, std::string_view target, Numerics numerics) {

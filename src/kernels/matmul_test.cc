@@ -1,5 +1,6 @@
 // Every target x numerics x weight type x shape against sums in double of the dequantised weights.
 #include <cstring>
+#include <numeric>
 
 #include "kernels/kernel_test_support.h"
 #include "kernels/table.h"
@@ -34,6 +35,10 @@ std::vector<Shape> Shapes(DType type) {
   // More than one block in the K direction of every kernel.
   const int64_t long_k = 6400 / block * block;
   for (int64_t t : {1, 3, 14}) shapes.push_back({t, 33, long_k});
+  // Kernels that take eight blocks at a time have some left.
+  if (block == 32) {
+    for (int64_t t : {1, 2, 14}) shapes.push_back({t, 33, 19 * block});
+  }
   return shapes;
 }
 
@@ -107,6 +112,36 @@ TEST_P(MatMulSweepTest, AllTargetsAndShapes) {
 
 INSTANTIATE_TEST_SUITE_P(Types, MatMulSweepTest, ::testing::ValuesIn(kTypes),
                          [](const auto& info) { return std::string(Traits(info.param).name); });
+
+// Quants and tokens at the ends of their ranges: what is added in 16 bits still fits.
+TEST_P(MatMulSweepTest, LargestProductsFit) {
+  ThreadPool pool(2);
+  const DType type = GetParam();
+  const int64_t n = 17, k = Traits(type).block_elements == 256 ? 512 : 608;
+  std::vector<float> source(static_cast<size_t>(n * k), 0.97f);
+  for (size_t i = 0; i < source.size(); i += 32) source[i] = -1.0f;
+  for (const int64_t t : {1, 3, 14}) {
+    Problem p;
+    p.weight = QuantizedWeight(type, n, k, source);
+    p.x_stride = k;
+    p.x.assign(static_cast<size_t>(t * k), 1.0f);
+    p.norm_x.assign(static_cast<size_t>(t), Norm(p.x.data(), k));
+    for (int64_t j = 0; j < n; ++j) p.norm_w.push_back(Norm(p.weight.values.data() + j * k, k));
+    for (int64_t i = 0; i < t; ++i) {
+      for (int64_t j = 0; j < n; ++j) {
+        const float* w = p.weight.values.data() + j * k;
+        p.want.push_back(std::accumulate(w, w + k, 0.0));
+      }
+    }
+    for (const std::string& target : TargetNames()) {
+      for (Numerics numerics : {Numerics::kFast, Numerics::kInt8}) {
+        Context ctx = MakeContext(pool, target, numerics);
+        CheckOne(p, {t, n, k}, ctx);
+        if (HasFatalFailure()) return;
+      }
+    }
+  }
+}
 
 // More tokens than one block of sums holds.
 TEST(MatMulManyTokensTest, AllTargets) {

@@ -61,6 +61,20 @@ inline int64_t TokenBytes(int64_t k) {
   return k / kSuperBlock * static_cast<int64_t>(sizeof(TokenBlock));
 }
 
+// 32 values: quants with their scale, and scale * sum of the quants.
+MCV_INLINE void QuantizeBlock32(const float* x, int8_t* quants, float* scale, float* scaled_sum) {
+  const float largest = LargestMagnitude(x, 32);
+  const Vec inverse = Set(largest > 0 ? 127.0f / largest : 0.0f);
+  Vec sum = Zero();
+  for (int64_t j = 0; j < 32; j += kLanes) {
+    const Vec q = Round(Mul(Load(x + j), inverse));
+    StoreInt8(quants + j, q);
+    sum = Add(sum, q);
+  }
+  *scale = largest / 127.0f;
+  *scaled_sum = *scale * SumLanes(sum);
+}
+
 // For types in blocks of 32: k quants, k / 32 scales, and k / 32 times scale * sum of the quants.
 inline int64_t Token32Bytes(int64_t k) { return k + k / 32 * 8; }
 
@@ -69,17 +83,7 @@ inline void QuantizeToken32(const float* x, int64_t k, std::byte* packed) {
   auto* scales = reinterpret_cast<float*>(packed + k);
   float* sums = scales + k / 32;
   for (int64_t i = 0; i < k; i += 32) {
-    const float largest = LargestMagnitude(x + i, 32);
-    const Vec inverse = Set(largest > 0 ? 127.0f / largest : 0.0f);
-    const float scale = largest / 127.0f;
-    Vec sum = Zero();
-    for (int64_t j = 0; j < 32; j += kLanes) {
-      const Vec q = Round(Mul(Load(x + i + j), inverse));
-      StoreInt8(quants + i + j, q);
-      sum = Add(sum, q);
-    }
-    scales[i / 32] = scale;
-    sums[i / 32] = scale * SumLanes(sum);
+    QuantizeBlock32(x + i, quants + i, scales + i / 32, sums + i / 32);
   }
 }
 

@@ -1,9 +1,9 @@
-// A few tokens times rows of Q8_0, Q4_0, Q4_1, Q5_0, Q5_1 or IQ4_NL: blocks of 32 with a scale and
-// perhaps a minimum, read once and in place. Tokens are int8 in blocks of 32 too, so a block is one
-// integer dot product. Both sides are signed; the multiplier wants unsigned times signed, so the
-// token takes the weight's sign. Four rows give four chains of sums and, a quarter of the rows
-// apart, four streams that the processor follows by itself
-// (docs/decisions/2026-11-26-decode-from-memory.md).
+// A few tokens times rows of Q8_0 or IQ4_NL: blocks of 32 signed numbers with a scale, read once
+// and in place. Tokens are int8 in blocks of 32 too, so a block is one integer dot product. The
+// multiplier wants unsigned times signed, so the token takes the weight's sign. Four rows give four
+// chains of sums and, a quarter of the rows apart, four streams that the processor follows by
+// itself (docs/decisions/2026-11-26-decode-from-memory.md). Types whose numbers are unsigned:
+// nibble_dot.cc.
 #include <immintrin.h>
 
 #include <cstdint>
@@ -19,28 +19,13 @@ MCV_REGION_BEGIN("avx2,fma,f16c,bmi,bmi2")
 // clang-format off
 #include "kernels/x86_avx2/vec.h"
 #include "kernels/generic/int8_token-inl.h"
+#include "kernels/x86_avx2/nibbles-inl.h"
 // clang-format on
 
 namespace mcv::x86_avx2 {
 namespace {
 
-template <DType kType>
-constexpr bool kHasMinimum = kType == DType::kQ4_1 || kType == DType::kQ5_1;
-
-constexpr int64_t BlockBytes(DType type) {
-  switch (type) {
-    case DType::kQ8_0:
-      return 34;
-    case DType::kQ4_1:
-      return 20;
-    case DType::kQ5_0:
-      return 22;
-    case DType::kQ5_1:
-      return 24;
-    default:
-      return 18;  // Q4_0, IQ4_NL
-  }
-}
+constexpr int64_t BlockBytes(DType type) { return type == DType::kQ8_0 ? 34 : 18; }
 
 // A half in the low lane.
 MCV_INLINE __m128 HalfAt(const std::byte* p) {
@@ -49,41 +34,11 @@ MCV_INLINE __m128 HalfAt(const std::byte* p) {
   return _mm_cvtph_ps(_mm_cvtsi32_si128(half));
 }
 
-MCV_INLINE __m256i Bytes(int value) { return _mm256_set1_epi8(static_cast<char>(value)); }
-
-// 16 bytes: the low nibbles, then the high ones.
-MCV_INLINE __m256i Nibbles(const std::byte* p) {
-  const __m128i both = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
-  const __m256i wide = _mm256_set_m128i(_mm_srli_epi16(both, 4), both);
-  return _mm256_and_si256(wide, Bytes(0x0f));
-}
-
-// 32 bits as bytes of 16 or 0.
-MCV_INLINE __m256i FifthBits(const std::byte* p) {
-  uint32_t bits;
-  std::memcpy(&bits, p, sizeof bits);
-  const __m256i spread = _mm256_shuffle_epi8(
-      _mm256_set1_epi32(static_cast<int>(bits)),
-      _mm256_setr_epi64x(0, 0x0101010101010101, 0x0202020202020202, 0x0303030303030303));
-  const __m256i bit = _mm256_set1_epi64x(static_cast<int64_t>(0x8040201008040201));
-  const __m256i set = _mm256_cmpeq_epi8(_mm256_and_si256(spread, bit), bit);
-  return _mm256_and_si256(set, Bytes(16));
-}
-
 // The 32 signed numbers that the scale multiplies.
 template <DType kType>
 MCV_INLINE __m256i UnpackQuants(const std::byte* block) {
   if constexpr (kType == DType::kQ8_0) {
     return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(block + 2));
-  }
-  if constexpr (kType == DType::kQ4_0) return _mm256_sub_epi8(Nibbles(block + 2), Bytes(8));
-  if constexpr (kType == DType::kQ4_1) return Nibbles(block + 4);
-  if constexpr (kType == DType::kQ5_0) {
-    const __m256i q = _mm256_or_si256(Nibbles(block + 6), FifthBits(block + 2));
-    return _mm256_sub_epi8(q, Bytes(16));
-  }
-  if constexpr (kType == DType::kQ5_1) {
-    return _mm256_or_si256(Nibbles(block + 8), FifthBits(block + 4));
   }
   if constexpr (kType == DType::kIQ4_NL) {
     const __m256i values = _mm256_broadcastsi128_si256(
@@ -123,12 +78,6 @@ void BlockRows(const DotKernel::Args& args, int64_t row, int64_t apart, int64_t 
         const __m128 scale = _mm_load_ss(reinterpret_cast<const float*>(token + args.k) + b);
         const __m256 factor = _mm256_broadcastss_ps(_mm_mul_ss(d, scale));
         sums[r][t] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(DotSigns(w, q)), factor, sums[r][t]);
-        if constexpr (kHasMinimum<kType>) {  // the whole block's minimum, in one lane of the sums
-          const __m128 sum =
-              _mm_load_ss(reinterpret_cast<const float*>(token + args.k) + blocks + b);
-          const __m128 minimum = _mm_mul_ss(HalfAt(block + 2), sum);
-          sums[r][t] = _mm256_add_ps(sums[r][t], _mm256_zextps128_ps256(minimum));
-        }
       }
     }
   }
@@ -179,14 +128,6 @@ const DotKernel* Block32Dot(DType type) {
   switch (type) {
     case DType::kQ8_0:
       return &kKernel<DType::kQ8_0>;
-    case DType::kQ4_0:
-      return &kKernel<DType::kQ4_0>;
-    case DType::kQ4_1:
-      return &kKernel<DType::kQ4_1>;
-    case DType::kQ5_0:
-      return &kKernel<DType::kQ5_0>;
-    case DType::kQ5_1:
-      return &kKernel<DType::kQ5_1>;
     case DType::kIQ4_NL:
       return &kKernel<DType::kIQ4_NL>;
     default:

@@ -15,11 +15,13 @@ const PanelKernel& Int16Panel();
 // 16 bits. (AVX2 multiplies unsigned by signed bytes into 16 bits that saturate: undoing the signs
 // and widening costs what the narrower numbers save.)
 const PanelKernel& Int8AsInt16Panel();
-// Many tokens times the K types with int8 tokens; null for other types.
+// Many tokens times quantised rows with int8 tokens: the K types; Q4_0, Q4_1, Q5_0 and Q5_1. Null
+// for other types.
 const PanelKernel* KPanel(DType type);
-// Few tokens times quantised rows with int8 tokens, for the K types and for those in blocks of 32;
-// null for other types.
+const PanelKernel* NibblePanel(DType type);
+// Few tokens times the same, and Q8_0 and IQ4_NL. Null for other types.
 const DotKernel* KDot(DType type);
+const DotKernel* NibbleDot(DType type);
 const DotKernel* Block32Dot(DType type);
 // The table's load_row: any type, to the last bit what formats/quant says.
 void LoadRowAsFloats(DType type, const std::byte* row, int64_t n, float* out);

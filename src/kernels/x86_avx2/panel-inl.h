@@ -51,5 +51,28 @@ MCV_INLINE void Turn(const uint32_t (&rows)[kPanelRows][kCount],
       [s30] constraint(s[3][0]), [s31] constraint(s[3][1]), [s40] constraint(s[4][0]), \
       [s41] constraint(s[4][1]), [s50] constraint(s[5][0]), [s51] constraint(s[5][1])
 
+// s = the products of kSteps groups of 4 k, added up in 16 bits. The first group needs no addition.
+template <int kSteps>
+MCV_INLINE void Products(const uint32_t* weights, const uint32_t* tokens, __m256i (&s)[kStrip][2]) {
+  // clang-format off
+#define MCV_FIRST(offset, sum0, sum1)                  \
+  "vpbroadcastd " #offset "(%[tokens]), %%ymm14\n\t"   \
+  "vpmaddubsw %%ymm14, %%ymm12, %[" #sum0 "]\n\t"      \
+  "vpmaddubsw %%ymm14, %%ymm13, %[" #sum1 "]\n\t"
+  asm(MCV_ROWS("0")
+      MCV_FIRST(0, s00, s01) MCV_FIRST(4, s10, s11) MCV_FIRST(8, s20, s21)
+      MCV_FIRST(12, s30, s31) MCV_FIRST(16, s40, s41) MCV_FIRST(20, s50, s51)
+      ".set mcv_step, 1\n\t"
+      ".rept %c[steps] - 1\n\t"
+      MCV_STEP("vpmaddubsw", "vpaddw", "64*mcv_step", "24*mcv_step")
+      ".set mcv_step, mcv_step + 1\n\t"
+      ".endr"
+      : MCV_SUMS("=&x", s)
+      : [weights] "r"(weights), [tokens] "r"(tokens), [steps] "i"(kSteps)
+      : "memory", MCV_STEP_REGISTERS);
+#undef MCV_FIRST
+  // clang-format on
+}
+
 }  // namespace
 }  // namespace mcv::x86_avx2

@@ -16,6 +16,7 @@ bool RunsHere() {
 const DotKernel* Dot(DType type, Numerics numerics) {
   if (numerics != Numerics::kExact) {
     if (const DotKernel* kernel = x86_avx2::KDot(type); kernel != nullptr) return kernel;
+    if (const DotKernel* kernel = x86_avx2::NibbleDot(type); kernel != nullptr) return kernel;
     if (const DotKernel* kernel = x86_avx2::Block32Dot(type); kernel != nullptr) return kernel;
   }
   return &x86_avx2::FloatDot();
@@ -23,7 +24,9 @@ const DotKernel* Dot(DType type, Numerics numerics) {
 const PanelKernel* Panel(DType type, Numerics numerics) {
   if (numerics == Numerics::kExact) return &x86_avx2::F32Panel();
   if (const PanelKernel* kernel = x86_avx2::KPanel(type); kernel != nullptr) return kernel;
-  return numerics == Numerics::kInt8 ? &x86_avx2::Int8AsInt16Panel() : &x86_avx2::Int16Panel();
+  if (numerics == Numerics::kInt8) return &x86_avx2::Int8AsInt16Panel();
+  const PanelKernel* kernel = x86_avx2::NibblePanel(type);
+  return kernel != nullptr ? kernel : &x86_avx2::Int16Panel();
 }
 const PanelKernel* AttentionPanel(DType, Numerics numerics) {
   return numerics == Numerics::kExact ? &x86_avx2::F32Panel() : &x86_avx2::Int16Panel();

@@ -1,0 +1,93 @@
+// The types in blocks of 32 with unsigned numbers: Q4_0, Q4_1, Q5_0, Q5_1. An element is
+//   d * q + m, q in 0..15 or 0..31;  m is stored, or -8 d (Q4_0), -16 d (Q5_0).
+// Include inside the AVX2 region, after vec.h.
+#pragma once
+
+namespace mcv::x86_avx2 {
+namespace {
+
+// Where a block keeps what.
+struct NibbleLayout {
+  int64_t bytes;        // of a block; the scale d is its first two
+  bool minimum;         // m is stored behind d; else it is
+  float offset;         // this multiple of d
+  int64_t fifth_bits;   // where the 32 of them are; 0: none
+  int64_t nibbles;      // 16 bytes: elements 0..15 in the low halves, 16..31 in the high ones
+};
+
+template <DType kType>
+constexpr NibbleLayout LayoutOf() {
+  if constexpr (kType == DType::kQ4_0) return {18, false, -8, 0, 2};
+  if constexpr (kType == DType::kQ4_1) return {20, true, 0, 0, 4};
+  if constexpr (kType == DType::kQ5_0) return {22, false, -16, 2, 6};
+  if constexpr (kType == DType::kQ5_1) return {24, true, 0, 4, 8};
+}
+
+MCV_INLINE __m128i Load128(const std::byte* p) {
+  return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+}
+
+// 16 bytes: the low nibbles, then the high ones.
+MCV_INLINE __m256i Nibbles(const std::byte* p) {
+  const __m128i both = Load128(p);
+  const __m256i wide = _mm256_set_m128i(_mm_srli_epi16(both, 4), both);
+  return _mm256_and_si256(wide, _mm256_set1_epi8(0x0f));
+}
+
+// Each half of `bits` has 32 of them; the bytes of `which` say which byte of its half goes to an
+// element. Bytes of 16 or 0.
+MCV_INLINE __m256i FifthBits(__m256i bits, __m256i which) {
+  const __m256i spread = _mm256_shuffle_epi8(bits, which);
+  const __m256i bit = _mm256_set1_epi64x(static_cast<int64_t>(0x8040201008040201));
+  const __m256i set = _mm256_cmpeq_epi8(_mm256_and_si256(spread, bit), bit);
+  return _mm256_and_si256(set, _mm256_set1_epi8(16));
+}
+
+MCV_INLINE int LoadWord(const std::byte* p) {
+  int word;
+  std::memcpy(&word, p, sizeof word);
+  return word;
+}
+
+// The 32 numbers q of a block, in their order.
+template <DType kType>
+MCV_INLINE __m256i UnpackUnsigned(const std::byte* block) {
+  constexpr NibbleLayout layout = LayoutOf<kType>();
+  __m256i q = Nibbles(block + layout.nibbles);
+  if constexpr (layout.fifth_bits != 0) {
+    const __m256i bits = _mm256_set1_epi32(LoadWord(block + layout.fifth_bits));
+    const __m256i which =
+        _mm256_setr_epi64x(0, 0x0101010101010101, 0x0202020202020202, 0x0303030303030303);
+    q = _mm256_or_si256(q, FifthBits(bits, which));
+  }
+  return q;
+}
+
+MCV_INLINE float LoadHalf(const std::byte* p) {
+  uint16_t half;
+  std::memcpy(&half, p, sizeof half);
+  return _mm_cvtss_f32(_mm_cvtph_ps(_mm_cvtsi32_si128(half)));
+}
+
+MCV_INLINE int HalfBits(const std::byte* p) {
+  int16_t bits;
+  std::memcpy(&bits, p, sizeof bits);
+  return bits;
+}
+
+// Eight halves, kApart bytes from each other.
+template <int64_t kApart>
+MCV_INLINE Vec LoadHalves(const std::byte* p) {
+  __m128i halves = _mm_cvtsi32_si128(HalfBits(p));
+  halves = _mm_insert_epi16(halves, HalfBits(p + 1 * kApart), 1);
+  halves = _mm_insert_epi16(halves, HalfBits(p + 2 * kApart), 2);
+  halves = _mm_insert_epi16(halves, HalfBits(p + 3 * kApart), 3);
+  halves = _mm_insert_epi16(halves, HalfBits(p + 4 * kApart), 4);
+  halves = _mm_insert_epi16(halves, HalfBits(p + 5 * kApart), 5);
+  halves = _mm_insert_epi16(halves, HalfBits(p + 6 * kApart), 6);
+  halves = _mm_insert_epi16(halves, HalfBits(p + 7 * kApart), 7);
+  return _mm256_cvtph_ps(halves);
+}
+
+}  // namespace
+}  // namespace mcv::x86_avx2
