@@ -20,16 +20,25 @@ if(MCV_FUZZ)
   target_compile_options(mcv_flags INTERFACE -fsanitize=fuzzer-no-link)
 endif()
 
-# mcv_room(name [SEPARATE] DEPENDS lower-rooms... SOURCES files... [LINK libraries...] [PRIVATE_LINK libraries...])
+# What takes no time when it runs should take little when it is compiled.
+function(mcv_compile_lightly target)
+  target_compile_options(${target} PRIVATE $<$<CONFIG:Release>:-O1>)
+endfunction()
+
+# mcv_room(name [SEPARATE] [LIGHT] DEPENDS lower-rooms... SOURCES files... [LINK libraries...] [PRIVATE_LINK libraries...])
 # Makes the static library mcv_<name>. Stops the configure step on an upward dependency. SEPARATE: its
 # files use the same names for different things and are never compiled joined (the sanitize preset).
+# LIGHT: nothing in it is hot.
 function(mcv_room name)
-  cmake_parse_arguments(ROOM "SEPARATE" "" "DEPENDS;SOURCES;LINK;PRIVATE_LINK" ${ARGN})
+  cmake_parse_arguments(ROOM "SEPARATE;LIGHT" "" "DEPENDS;SOURCES;LINK;PRIVATE_LINK" ${ARGN})
   list(FIND MCV_ROOM_ORDER ${name} own_index)
   add_library(mcv_${name} STATIC ${ROOM_SOURCES})
   target_link_libraries(mcv_${name} PUBLIC mcv_flags ${ROOM_LINK} PRIVATE ${ROOM_PRIVATE_LINK})
   if(ROOM_SEPARATE)
     set_target_properties(mcv_${name} PROPERTIES UNITY_BUILD OFF)
+  endif()
+  if(ROOM_LIGHT)
+    mcv_compile_lightly(mcv_${name})
   endif()
   foreach(lower ${ROOM_DEPENDS})
     list(FIND MCV_ROOM_ORDER ${lower} lower_index)
@@ -51,6 +60,9 @@ function(mcv_test name)
   find_package(GTest REQUIRED)
   add_executable(${name} ${TEST_SOURCES})
   target_link_libraries(${name} PRIVATE mcv_flags ${TEST_LINK} GTest::gmock GTest::gtest_main)
+  if(NOT "trainer" IN_LIST TEST_LABELS)  # those share a precompiled header, and so its flags
+    mcv_compile_lightly(${name})
+  endif()
   target_include_directories(${name} PRIVATE "${PROJECT_SOURCE_DIR}")  # for tests/support
   target_compile_definitions(${name} PRIVATE
     MCV_SHARED_GOLDENS="${MCV_SHARED_GOLDENS}" MCV_TESTDATA="${PROJECT_SOURCE_DIR}/testdata"

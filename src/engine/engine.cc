@@ -7,6 +7,7 @@
 #include "base/machine_memory.h"
 #include "base/thread_pool.h"
 #include "base/trace.h"
+#include "engine/picture_cache.h"
 #include "engine/sampling_options.h"
 #include "engine/session.h"
 #include "engine/tuning_file.h"
@@ -161,6 +162,10 @@ Result<PlannedRun> Engine::MakePlan() const {
   request.batch_tokens = batch_tokens_;
   request.answer_tokens = DefaultSampling(config_.version, SamplingPreset::kGreedy).max_new_tokens;
   if (config_.has_vision) request.pictures = {LargestPictureShape(config_)};
+  // A limit leaves nothing to it (KeepToLimit).
+  if (options_.picture_cache != nullptr && options_.memory_limit_bytes == 0) {
+    request.kept_bytes = options_.picture_cache->options().max_memory_bytes;
+  }
   request.page_bytes = static_cast<int64_t>(ReadMachineMemory().page_bytes);
   run.context_is_free = options_.context == 0;
   return run;
@@ -173,6 +178,7 @@ Status Engine::KeepToLimit() {
                            " bytes, expected 0 (none) or more");
   }
   if (limit == 0) return OkStatus();
+  if (options_.picture_cache != nullptr) options_.picture_cache->StopKeepingInMemory();
   MCV_ASSIGN_OR_RETURN(PlannedRun run, MakePlan());
   MCV_ASSIGN_OR_RETURN(FittedRequest fitted,
                        FitToLimit(run.model, run.request, run.context_is_free, limit));

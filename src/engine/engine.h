@@ -60,7 +60,7 @@ struct EngineOptions {
   std::optional<int> max_slices;  // fewer than the model's own number saves time and context
   // What may be resident at most, as memory_plan.h counts; 0: no limit. Held by what Open makes
   // smaller (told in notes()) or refuses, and by one session at a time, which refuses pictures and
-  // beams that would exceed it.
+  // beams that would exceed it. `picture_cache` then keeps no rows in memory beside the session's.
   int64_t memory_limit_bytes = 0;
   // Pictures encoded before, for all sessions; may be shared with other engines. Null: none, and
   // nothing is ever written to the disk.

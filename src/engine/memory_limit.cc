@@ -80,6 +80,7 @@ class Adviser {
     SmallerBatch();
     WithoutEncoder();
     HalfTheCache();
+    WithoutEarlierPictures();
     MappedFiles();
     OtherTypes();
     std::stable_sort(advice_.begin(), advice_.end(),
@@ -146,6 +147,12 @@ class Adviser {
     request.kernels.numerics = Numerics::kFast;
     request.cache_type = DType::kF16;
     Try("--numerics fast", request);
+  }
+
+  void WithoutEarlierPictures() {
+    MemoryRequest request = request_;
+    request.kept_bytes = 0;
+    Try("--picture-cache off", request);
   }
 
   void MappedFiles() {

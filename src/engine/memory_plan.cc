@@ -149,6 +149,8 @@ class Planner {
     const int64_t rows = has_pictures_ ? RowsBytes(model_.config, request_.pictures) : 0;
     Add("pictures' pixels", {0, has_pictures_ ? pixels_ : 0, 0, 0});
     Add("pictures' rows", {0, rows, rows, rows});
+    const int64_t kept = WhenLater(request_.kept_bytes);
+    Add("earlier pictures' rows", {0, kept, kept, kept});
   }
 
   const MemoryModel& model_;

@@ -71,6 +71,8 @@ struct MemoryRequest {
   int64_t answer_tokens = 0;
   int beams = 1;
   std::vector<PictureShape> pictures;
+  // What the cache of encoded pictures may hold of earlier ones; counted with `whole_context`.
+  int64_t kept_bytes = 0;
   // The worst that a conversation comes to: all positions taken, and a picture after that.
   bool whole_context = false;
   int64_t page_bytes = 4096;  // in which large blocks are given (base/machine_memory.h)

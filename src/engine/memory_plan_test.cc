@@ -9,6 +9,7 @@
 
 #include "engine/engine.h"
 #include "engine/memory_limit.h"
+#include "engine/picture_cache.h"
 #include "engine/session.h"
 #include "spec/test_models.h"
 
@@ -295,6 +296,24 @@ TEST(MemoryLimit, AnEngineKeepsToIt) {
   EXPECT_EQ((*session)->Ask({"Hello", {}}, beams).status().code(), StatusCode::kResourceExhausted);
   session->reset();
   EXPECT_TRUE((*engine)->NewSession().ok());
+}
+
+TEST(MemoryLimit, EarlierPicturesAreCountedAndGiveWay) {
+  EngineOptions options = Options();
+  options.picture_cache = std::make_shared<PictureCache>(PictureCacheOptions());
+  constexpr std::string_view kItem = "earlier pictures' rows";
+  PlannedRun run = PlanOf(options);
+  EXPECT_EQ(BytesOf(PlanMemory(run.model, run.request), kItem, MemoryPhase::kDecode), 0);
+  const MemoryPlan whole = PlanWholeContext(run.model, run.request);
+  EXPECT_EQ(BytesOf(whole, kItem, MemoryPhase::kDecode), int64_t{256} << 20);
+
+  options.memory_limit_bytes = whole.peak();
+  run = PlanOf(options);
+  const MemoryPlan limited = PlanWholeContext(run.model, run.request);
+  EXPECT_EQ(BytesOf(limited, kItem, MemoryPhase::kDecode), 0);
+  ASSERT_TRUE(Engine::Open(options).ok());
+  options.picture_cache->Insert({}, {1, 4}, std::make_shared<const std::vector<float>>(size_t{4}));
+  EXPECT_EQ(options.picture_cache->memory_bytes(), 0);
 }
 
 TEST(MemoryLimit, RowsOfPicturesAddUp) {

@@ -13,7 +13,8 @@ int64_t BytesOf(const PictureCache::Rows& rows) {
 
 }  // namespace
 
-PictureCache::PictureCache(PictureCacheOptions options) : options_(std::move(options)) {}
+PictureCache::PictureCache(PictureCacheOptions options)
+    : options_(std::move(options)), max_memory_bytes_(options_.max_memory_bytes) {}
 PictureCache::~PictureCache() = default;
 
 PictureStore* PictureCache::Store() {
@@ -51,15 +52,25 @@ void PictureCache::KeepInMemory(const PictureKey& key, Rows rows) {
     kept_.erase(old->second);
     index_.erase(old);
   }
-  if (BytesOf(rows) > options_.max_memory_bytes) return;
+  if (BytesOf(rows) > max_memory_bytes_) return;
   memory_bytes_ += BytesOf(rows);
   kept_.push_front({key, std::move(rows)});
   index_[key] = kept_.begin();
-  while (memory_bytes_ > options_.max_memory_bytes) {
+  DropFromMemory();
+}
+
+void PictureCache::DropFromMemory() {
+  while (memory_bytes_ > max_memory_bytes_) {
     memory_bytes_ -= BytesOf(kept_.back().rows);
     index_.erase(kept_.back().key);
     kept_.pop_back();
   }
+}
+
+void PictureCache::StopKeepingInMemory() {
+  const std::lock_guard lock(mutex_);
+  max_memory_bytes_ = 0;
+  DropFromMemory();
 }
 
 std::vector<std::string> PictureCache::TakeNotes() {

@@ -45,6 +45,9 @@ class PictureCache {
   // The cache shares the rows; it does not copy them.
   void Insert(const PictureKey& key, RowsShape shape, Rows rows);
 
+  // From now on only sessions hold rows, and the file: for who counts every byte of memory.
+  void StopKeepingInMemory();
+
   // What kept the file from being used, since the last call.
   std::vector<std::string> TakeNotes();
 
@@ -60,12 +63,14 @@ class PictureCache {
 
   PictureStore* Store();
   void KeepInMemory(const PictureKey& key, Rows rows);
+  void DropFromMemory();  // those not used for longest, until the rest fits
 
   const PictureCacheOptions options_;
   mutable std::mutex mutex_;  // guards everything below
   std::list<Kept> kept_;      // the last used first
   std::map<PictureKey, std::list<Kept>::iterator> index_;
   int64_t memory_bytes_ = 0;
+  int64_t max_memory_bytes_;
   std::unique_ptr<PictureStore> store_;  // null: not opened yet, or no folder
 };
 

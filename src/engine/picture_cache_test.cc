@@ -53,6 +53,21 @@ TEST_F(PictureCacheTest, MemorySharesRowsAndForgetsTheLeastRecentlyUsed) {
   EXPECT_THAT(cache.TakeNotes(), IsEmpty());
 }
 
+TEST_F(PictureCacheTest, MemoryCanBeGivenUp) {
+  PictureCache cache({.folder = folder_.string(), .max_memory_bytes = 2 * kRowsBytes});
+  const PictureCache::Rows rows = Rows(1);
+  cache.Insert(Key(1), kShape, rows);
+  cache.StopKeepingInMemory();
+  EXPECT_EQ(cache.memory_bytes(), 0);
+  EXPECT_EQ(rows.use_count(), 1);
+  cache.Insert(Key(2), kShape, Rows(2));
+  EXPECT_EQ(cache.memory_bytes(), 0);
+  for (const int key : {1, 2}) {
+    EXPECT_EQ(cache.Find(Key(key), kShape).source, PictureSource::kDisk) << key;
+    EXPECT_EQ(cache.memory_bytes(), 0);
+  }
+}
+
 TEST_F(PictureCacheTest, NothingLargerThanTheMemoryIsKeptThere) {
   PictureCache cache({.folder = "", .max_memory_bytes = kRowsBytes - 1});
   cache.Insert(Key(1), kShape, Rows(1));

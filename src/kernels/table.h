@@ -135,10 +135,9 @@ std::span<const KernelTable* const> AllTables();
 
 const KernelTable& RefTable();
 const KernelTable& PortableTable();
-#if defined(MCV_X86_KERNELS)
+// In builds with x86 kernels only.
 const KernelTable& Avx2Table();
 const KernelTable& Avx512VnniTable();
 const KernelTable& Avx512Bf16Table();
-#endif
 
 }  // namespace mcv

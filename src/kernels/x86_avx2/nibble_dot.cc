@@ -29,7 +29,8 @@ constexpr int64_t kElements = 32;
 constexpr int64_t kGroup = kLanes * kElements;  // eight blocks, whose scales are one vector
 
 // k quants, k / 32 scales, k / 32 times scale * sum of the quants, as for the other types; but in
-// whole groups the first halves of every two blocks come first: a 0..15, b 0..15, a 16..31, b 16..31.
+// whole groups the first halves of every two blocks come first: a 0..15, b 0..15, a 16..31,
+// b 16..31.
 void PackToken(const float* x, int64_t k, std::byte* packed) {
   QuantizeToken32(x, k, packed);
   constexpr int64_t kHalf = kElements / 2;
@@ -74,12 +75,11 @@ MCV_INLINE PairQuants UnpackPair(const std::byte* block) {
   const __m256i both = _mm256_set_m128i(Load128(block + layout.bytes + layout.nibbles),
                                         Load128(block + layout.nibbles));
   const __m256i mask = _mm256_set1_epi8(0x0f);
-  PairQuants q = {_mm256_and_si256(both, mask),
-                  _mm256_and_si256(_mm256_srli_epi16(both, 4), mask)};
+  PairQuants q = {_mm256_and_si256(both, mask), _mm256_and_si256(_mm256_srli_epi16(both, 4), mask)};
   if constexpr (layout.fifth_bits != 0) {
-    const __m256i bits =
-        _mm256_blend_epi32(_mm256_set1_epi32(LoadWord(block + layout.fifth_bits)),
-                           _mm256_set1_epi32(LoadWord(block + layout.bytes + layout.fifth_bits)), 0xf0);
+    const __m256i bits = _mm256_blend_epi32(
+        _mm256_set1_epi32(LoadWord(block + layout.fifth_bits)),
+        _mm256_set1_epi32(LoadWord(block + layout.bytes + layout.fifth_bits)), 0xf0);
     const __m256i first = _mm256_setr_epi64x(0, 0x0101010101010101, 0, 0x0101010101010101);
     const __m256i second = _mm256_add_epi8(first, _mm256_set1_epi8(2));
     q.low = _mm256_or_si256(q.low, FifthBits(bits, first));

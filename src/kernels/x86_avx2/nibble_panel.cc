@@ -6,8 +6,8 @@
 // so a block ends in fp32: that is a tenth more instructions than the K types, and half as many as
 // 16-bit products.
 //
-// Panel, per 256: [64 groups of 4 k][16 rows] words of four quants, [8 blocks][16 rows] fp32 scales d
-// and as many m. Strip, per 256: [64][6 tokens] words, [8][6] fp32 scales and as many sums.
+// Panel, per 256: [64 groups of 4 k][16 rows] words of four quants, [8 blocks][16 rows] fp32 scales
+// d and as many m. Strip, per 256: [64][6 tokens] words, [8][6] fp32 scales and as many sums.
 #include <immintrin.h>
 
 #include <bit>
@@ -116,8 +116,8 @@ void PackTokens(const float* x, int64_t stride, int64_t tokens, int64_t k, std::
       TransposeTile(first + w, kRowWords, out->words[w], kStrip);
     }
     TransposeTile(first + kWords, kRowWords, reinterpret_cast<uint32_t*>(out->scales[0]), kStrip);
-    TransposeTile(first + kWords + kBlocks, kRowWords,
-                  reinterpret_cast<uint32_t*>(out->sums[0]), kStrip);
+    TransposeTile(first + kWords + kBlocks, kRowWords, reinterpret_cast<uint32_t*>(out->sums[0]),
+                  kStrip);
   }
 }
 

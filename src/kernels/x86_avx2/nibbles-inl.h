@@ -8,11 +8,11 @@ namespace {
 
 // Where a block keeps what.
 struct NibbleLayout {
-  int64_t bytes;        // of a block; the scale d is its first two
-  bool minimum;         // m is stored behind d; else it is
-  float offset;         // this multiple of d
-  int64_t fifth_bits;   // where the 32 of them are; 0: none
-  int64_t nibbles;      // 16 bytes: elements 0..15 in the low halves, 16..31 in the high ones
+  int64_t bytes;       // of a block; the scale d is its first two
+  bool minimum;        // m is stored behind d; else it is
+  float offset;        // this multiple of d
+  int64_t fifth_bits;  // where the 32 of them are; 0: none
+  int64_t nibbles;     // 16 bytes: elements 0..15 in the low halves, 16..31 in the high ones
 };
 
 template <DType kType>
