@@ -125,7 +125,7 @@ for command in /commands/*; do
   echo "emulate: status \$? at \$(cut -d ' ' -f 1 /proc/uptime) s of the emulated clock"
 done
 echo "emulate: end"
-sync
+sleep 10  # what was written is still on its way over the serial line
 poweroff -f
 END
   chmod +x "$initramfs/init"
