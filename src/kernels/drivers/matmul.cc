@@ -12,9 +12,16 @@
 
 namespace mcv {
 
+namespace {
+
+int64_t BytesOf(DType type, int64_t elements) {
+  return static_cast<int64_t>(*RowBytes(type, static_cast<uint64_t>(elements)));
+}
+
+}  // namespace
+
 WeightView WeightView::Rows(int64_t begin, int64_t count) const {
-  const auto row_bytes = static_cast<int64_t>(*RowBytes(type, static_cast<uint64_t>(cols)));
-  return {type, count, cols, data + begin * row_bytes};
+  return {type, count, cols, data + begin * BytesOf(type, cols)};
 }
 
 namespace {
@@ -101,8 +108,7 @@ class MatMulPlan {
 
   Side MakeSide(const WeightView& weight) {
     Side side{.weight = weight};
-    side.row_bytes =
-        static_cast<int64_t>(*RowBytes(weight.type, static_cast<uint64_t>(weight.cols)));
+    side.row_bytes = BytesOf(weight.type, weight.cols);
     side.dot = table_.dot(weight.type, ctx_.numerics);
     side.panel = table_.panel(weight.type, ctx_.numerics);
     if (side.panel != nullptr && x_.rows > side.dot->max_tokens) {
@@ -262,9 +268,8 @@ class MatMulPlan {
   void PackPanels(const Side& side, const Block& block, int64_t k, int64_t count,
                   std::byte* panels) const {
     const PanelKernel& kernel = *side.panel;
-    const auto k_offset =
-        static_cast<int64_t>(*RowBytes(side.weight.type, static_cast<uint64_t>(k)));
-    const std::byte* weights = side.weight.data + block.row * side.row_bytes + k_offset;
+    const std::byte* weights =
+        side.weight.data + block.row * side.row_bytes + BytesOf(side.weight.type, k);
     for (int64_t r = 0; r < block.rows; r += kernel.panel_rows) {
       kernel.pack_rows(side.weight.type, weights + r * side.row_bytes, side.row_bytes,
                        std::min(kernel.panel_rows, block.rows - r), count,
@@ -277,17 +282,14 @@ class MatMulPlan {
   // the last row this touches nothing: a prefetch cannot fault.)
   void Prefetch(const Side& side, const Block& block, int64_t k) const {
     constexpr int64_t kLine = 64;
-    const auto bytes_to = [&](int64_t elements) {
-      return static_cast<int64_t>(*RowBytes(side.weight.type, static_cast<uint64_t>(elements)));
-    };
-    const std::byte* at = side.weight.data + block.row * side.row_bytes;
-    if (k < x_.cols) {
-      at += bytes_to(k);
-    } else {
-      at += block.rows * side.row_bytes;
+    int64_t row = block.row;
+    if (k == x_.cols) {
+      row += block.rows;
       k = 0;
     }
-    const int64_t bytes = bytes_to(std::min(side.panel->k_block, x_.cols - k));
+    const DType type = side.weight.type;
+    const std::byte* at = side.weight.data + row * side.row_bytes + BytesOf(type, k);
+    const int64_t bytes = BytesOf(type, std::min(side.panel->k_block, x_.cols - k));
     for (int64_t r = 0; r < block.rows; ++r, at += side.row_bytes) {
       for (int64_t i = 0; i < bytes; i += kLine) __builtin_prefetch(at + i);
     }

@@ -2,6 +2,8 @@
 // dequantised 256 elements at a time. Include inside a region, after rows-inl.h.
 #pragma once
 
+#include "kernels/generic/rows_apart-inl.h"
+
 namespace mcv::MCV_TARGET_NS {
 namespace {
 
@@ -65,31 +67,29 @@ void DotRowsBlock(const DotKernel::Args& args, int64_t row, int64_t apart, int64
   }
 }
 
-template <class Loader, int kTokens>
-void DotAllRows(const DotKernel::Args& args, int64_t token) {
-  constexpr int kRows = 4;
-  const int64_t apart = args.rows / kRows;
-  for (int64_t r = 0; r < apart; ++r) DotRowsBlock<Loader, kRows, kTokens>(args, r, apart, token);
-  for (int64_t r = kRows * apart; r < args.rows; ++r) {
-    DotRowsBlock<Loader, 1, kTokens>(args, r, 0, token);
+template <class Loader>
+struct FloatProduct {
+  template <int kRows, int kTokens>
+  static void Run(const DotKernel::Args& args, int64_t row, int64_t apart, int64_t token) {
+    DotRowsBlock<Loader, kRows, kTokens>(args, row, apart, token);
   }
-}
+};
 
 template <class Loader>
 void DotTokens(const DotKernel::Args& args) {
   for (int64_t t = 0; t < args.num_tokens; t += 4) {
     switch (args.num_tokens - t) {
       case 1:
-        DotAllRows<Loader, 1>(args, t);
+        RunRowsApart<FloatProduct<Loader>, 1>(args, t);
         break;
       case 2:
-        DotAllRows<Loader, 2>(args, t);
+        RunRowsApart<FloatProduct<Loader>, 2>(args, t);
         break;
       case 3:
-        DotAllRows<Loader, 3>(args, t);
+        RunRowsApart<FloatProduct<Loader>, 3>(args, t);
         break;
       default:
-        DotAllRows<Loader, 4>(args, t);
+        RunRowsApart<FloatProduct<Loader>, 4>(args, t);
     }
   }
 }

@@ -19,6 +19,7 @@ MCV_REGION_BEGIN("avx2,fma,f16c,bmi,bmi2")
 // clang-format off
 #include "kernels/x86_avx2/vec.h"
 #include "kernels/generic/int8_token-inl.h"
+#include "kernels/generic/rows_apart-inl.h"
 #include "kernels/x86_avx2/nibbles-inl.h"
 // clang-format on
 
@@ -26,13 +27,6 @@ namespace mcv::x86_avx2 {
 namespace {
 
 constexpr int64_t BlockBytes(DType type) { return type == DType::kQ8_0 ? 34 : 18; }
-
-// A half in the low lane.
-MCV_INLINE __m128 HalfAt(const std::byte* p) {
-  uint16_t half;
-  std::memcpy(&half, p, sizeof half);
-  return _mm_cvtph_ps(_mm_cvtsi32_si128(half));
-}
 
 // The 32 signed numbers that the scale multiplies.
 template <DType kType>
@@ -70,51 +64,38 @@ void BlockRows(const DotKernel::Args& args, int64_t row, int64_t apart, int64_t 
     for (int r = 0; r < kRows; ++r) {
       const std::byte* block = rows + r * apart * args.row_bytes + b * kBytes;
       const __m256i w = UnpackQuants<kType>(block);
-      const __m128 d = HalfAt(block);
+      const float d = HalfAt(block);
       MCV_UNROLL
       for (int t = 0; t < kTokens; ++t) {
         const std::byte* token = args.tokens + (first + t) * args.token_bytes;
         const __m256i q = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(token + 32 * b));
-        const __m128 scale = _mm_load_ss(reinterpret_cast<const float*>(token + args.k) + b);
-        const __m256 factor = _mm256_broadcastss_ps(_mm_mul_ss(d, scale));
+        const float scale = reinterpret_cast<const float*>(token + args.k)[b];
+        const Vec factor = Set(d * scale);
         sums[r][t] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(DotSigns(w, q)), factor, sums[r][t]);
       }
     }
   }
   for (int r = 0; r < kRows; ++r) {
     for (int t = 0; t < kTokens; ++t) {
-      __m128 sum =
-          _mm_add_ps(_mm256_castps256_ps128(sums[r][t]), _mm256_extractf128_ps(sums[r][t], 1));
-      sum = _mm_add_ps(sum, _mm_movehl_ps(sum, sum));
-      args.out[(first + t) * args.out_stride + row + r * apart] =
-          _mm_cvtss_f32(_mm_add_ss(sum, _mm_movehdup_ps(sum)));
+      args.out[(first + t) * args.out_stride + row + r * apart] = SumLanes(sums[r][t]);
     }
   }
 }
 
-template <DType kType, int kTokens>
-void RunTokens(const DotKernel::Args& args, int64_t first) {
-  constexpr int kRows = 4;
-  const int64_t apart = args.rows / kRows;
-  for (int64_t r = 0; r < apart; ++r) BlockRows<kType, kRows, kTokens>(args, r, apart, first);
-  for (int64_t r = kRows * apart; r < args.rows; ++r) {
-    BlockRows<kType, 1, kTokens>(args, r, 0, first);
-  }
-}
-
 template <DType kType>
-void DotRows(const DotKernel::Args& args) {
-  int64_t t = 0;
-  for (; t + 2 <= args.num_tokens; t += 2) RunTokens<kType, 2>(args, t);
-  if (t < args.num_tokens) RunTokens<kType, 1>(args, t);
-}
+struct SignedProduct {
+  template <int kRows, int kTokens>
+  static void Run(const DotKernel::Args& args, int64_t row, int64_t apart, int64_t token) {
+    BlockRows<kType, kRows, kTokens>(args, row, apart, token);
+  }
+};
 
 template <DType kType>
 constexpr DotKernel kKernel = {
     .max_tokens = 8,
     .packed_bytes = Token32Bytes,
     .pack_token = QuantizeToken32,
-    .rows = DotRows<kType>,
+    .rows = RunTokenPairs<SignedProduct<kType>>,
 };
 
 }  // namespace

@@ -1,16 +1,10 @@
 // Super-blocks of the K types taken apart into bytes. Include inside the AVX2 region.
 #pragma once
 
+#include "kernels/x86_avx2/loads-inl.h"
+
 namespace mcv::x86_avx2 {
 namespace {
-
-MCV_INLINE __m256i LoadBytes(const void* p) {
-  return _mm256_loadu_si256(static_cast<const __m256i*>(p));
-}
-MCV_INLINE __m128i LoadHalfBytes(const void* p) {
-  return _mm_loadu_si128(static_cast<const __m128i*>(p));
-}
-MCV_INLINE __m256i Bytes(int value) { return _mm256_set1_epi8(static_cast<char>(value)); }
 
 // What a super-block is, apart from the token: 8 x 32 quants in the file's order, the 16-bit scale
 // of every element as vpmaddwd wants it, and what to subtract.
@@ -23,12 +17,6 @@ struct Unpacked {
   float d;
   float dmin;
 };
-
-MCV_INLINE float HalfAt(const std::byte* p) {
-  uint16_t half;
-  std::memcpy(&half, p, sizeof half);
-  return _mm_cvtss_f32(_mm_cvtph_ps(_mm_cvtsi32_si128(half)));
-}
 
 template <bool kFiveBits>
 MCV_INLINE void UnpackNibbles(const std::byte* block, Unpacked* u) {

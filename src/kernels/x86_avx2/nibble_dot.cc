@@ -19,14 +19,12 @@ MCV_REGION_BEGIN("avx2,fma,f16c,bmi,bmi2")
 // clang-format off
 #include "kernels/x86_avx2/vec.h"
 #include "kernels/generic/int8_token-inl.h"
+#include "kernels/generic/rows_apart-inl.h"
 #include "kernels/x86_avx2/nibbles-inl.h"
 // clang-format on
 
 namespace mcv::x86_avx2 {
 namespace {
-
-constexpr int64_t kElements = 32;
-constexpr int64_t kGroup = kLanes * kElements;  // eight blocks, whose scales are one vector
 
 // k quants, k / 32 scales, k / 32 times scale * sum of the quants, as for the other types; but in
 // whole groups the first halves of every two blocks come first: a 0..15, b 0..15, a 16..31,
@@ -37,8 +35,8 @@ void PackToken(const float* x, int64_t k, std::byte* packed) {
   for (int64_t i = 0; i < k / kGroup * kGroup; i += 2 * kElements) {
     std::byte* a_high = packed + i + kHalf;
     std::byte* b_low = packed + i + 2 * kHalf;
-    const __m128i high = Load128(a_high);
-    const __m128i low = Load128(b_low);
+    const __m128i high = LoadHalfBytes(a_high);
+    const __m128i low = LoadHalfBytes(b_low);
     _mm_storeu_si128(reinterpret_cast<__m128i*>(a_high), low);
     _mm_storeu_si128(reinterpret_cast<__m128i*>(b_low), high);
   }
@@ -72,30 +70,26 @@ struct PairQuants {
 template <DType kType>
 MCV_INLINE PairQuants UnpackPair(const std::byte* block) {
   constexpr NibbleLayout layout = LayoutOf<kType>();
-  const __m256i both = _mm256_set_m128i(Load128(block + layout.bytes + layout.nibbles),
-                                        Load128(block + layout.nibbles));
-  const __m256i mask = _mm256_set1_epi8(0x0f);
+  const __m256i both = _mm256_set_m128i(LoadHalfBytes(block + layout.bytes + layout.nibbles),
+                                        LoadHalfBytes(block + layout.nibbles));
+  const __m256i mask = Bytes(0x0f);
   PairQuants q = {_mm256_and_si256(both, mask), _mm256_and_si256(_mm256_srli_epi16(both, 4), mask)};
   if constexpr (layout.fifth_bits != 0) {
     const __m256i bits = _mm256_blend_epi32(
         _mm256_set1_epi32(LoadWord(block + layout.fifth_bits)),
         _mm256_set1_epi32(LoadWord(block + layout.bytes + layout.fifth_bits)), 0xf0);
     const __m256i first = _mm256_setr_epi64x(0, 0x0101010101010101, 0, 0x0101010101010101);
-    const __m256i second = _mm256_add_epi8(first, _mm256_set1_epi8(2));
+    const __m256i second = _mm256_add_epi8(first, Bytes(2));
     q.low = _mm256_or_si256(q.low, FifthBits(bits, first));
     q.high = _mm256_or_si256(q.high, FifthBits(bits, second));
   }
   return q;
 }
 
-MCV_INLINE __m256i LoadQuants(const std::byte* p) {
-  return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
-}
-
 // Sums of eight products: 31 * 127 * 4 fits 16 bits.
 MCV_INLINE Vec DotPair(const PairQuants& q, const std::byte* token) {
-  const __m256i low = _mm256_maddubs_epi16(q.low, LoadQuants(token));
-  const __m256i high = _mm256_maddubs_epi16(q.high, LoadQuants(token + kElements));
+  const __m256i low = _mm256_maddubs_epi16(q.low, LoadBytes(token));
+  const __m256i high = _mm256_maddubs_epi16(q.high, LoadBytes(token + kElements));
   const __m256i ones = _mm256_set1_epi16(1);
   return _mm256_cvtepi32_ps(_mm256_madd_epi16(_mm256_add_epi16(low, high), ones));
 }
@@ -133,14 +127,13 @@ MCV_INLINE void AddGroup(const std::byte* blocks, const Token (&tokens)[kTokens]
 // The dot product of the blocks behind the last whole group, fewer than eight.
 template <DType kType>
 float DotRest(const std::byte* block, const Token& token, int64_t count) {
-  constexpr NibbleLayout layout = LayoutOf<kType>();
   float total = 0;
-  for (int64_t b = 0; b < count; ++b, block += layout.bytes) {
-    const __m256i pairs = _mm256_maddubs_epi16(UnpackUnsigned<kType>(block),
-                                               LoadQuants(token.quants + b * kElements));
+  for (int64_t b = 0; b < count; ++b, block += LayoutOf<kType>().bytes) {
+    const __m256i pairs =
+        _mm256_maddubs_epi16(UnpackUnsigned<kType>(block), LoadBytes(token.quants + b * kElements));
     const Vec dot = _mm256_cvtepi32_ps(_mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
-    const float d = LoadHalf(block);
-    const float m = layout.minimum ? LoadHalf(block + 2) : d * layout.offset;
+    const float d = HalfAt(block);
+    const float m = OffsetAt<kType>(block, d);
     total += d * token.scales[b] * SumLanes(dot) + m * token.sums[b];
   }
   return total;
@@ -180,29 +173,20 @@ void GroupRows(const DotKernel::Args& args, int64_t row, int64_t apart, int64_t 
   }
 }
 
-template <DType kType, int kTokens>
-void RunTokens(const DotKernel::Args& args, int64_t first) {
-  constexpr int kRows = 4;
-  const int64_t apart = args.rows / kRows;
-  for (int64_t r = 0; r < apart; ++r) GroupRows<kType, kRows, kTokens>(args, r, apart, first);
-  for (int64_t r = kRows * apart; r < args.rows; ++r) {
-    GroupRows<kType, 1, kTokens>(args, r, 0, first);
-  }
-}
-
 template <DType kType>
-void DotRows(const DotKernel::Args& args) {
-  int64_t t = 0;
-  for (; t + 2 <= args.num_tokens; t += 2) RunTokens<kType, 2>(args, t);
-  if (t < args.num_tokens) RunTokens<kType, 1>(args, t);
-}
+struct NibbleProduct {
+  template <int kRows, int kTokens>
+  static void Run(const DotKernel::Args& args, int64_t row, int64_t apart, int64_t token) {
+    GroupRows<kType, kRows, kTokens>(args, row, apart, token);
+  }
+};
 
 template <DType kType>
 constexpr DotKernel kKernel = {
     .max_tokens = 4,
     .packed_bytes = Token32Bytes,
     .pack_token = PackToken,
-    .rows = DotRows<kType>,
+    .rows = RunTokenPairs<NibbleProduct<kType>>,
 };
 
 }  // namespace

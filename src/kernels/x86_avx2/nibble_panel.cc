@@ -31,8 +31,6 @@ MCV_REGION_BEGIN("avx2,fma,f16c,bmi,bmi2")
 namespace mcv::x86_avx2 {
 namespace {
 
-constexpr int64_t kElements = 32;
-constexpr int64_t kGroup = 256;
 constexpr int64_t kBlocks = kGroup / kElements;
 constexpr int64_t kWords = kGroup / 4;
 constexpr int64_t kBlockWords = kElements / 4;
@@ -74,14 +72,12 @@ void PackRows(DType, const std::byte* rows, int64_t row_bytes, int64_t count, in
     for (int64_t r = 0; r < count; ++r) {
       const std::byte* row = rows + r * row_bytes;
       for (int64_t b = 0; b < blocks; ++b) {
+        const std::byte* block = row + b * layout.bytes;
         _mm256_store_si256(reinterpret_cast<__m256i*>(words[r] + b * kBlockWords),
-                           UnpackUnsigned<kType>(row + b * layout.bytes));
-      }
-      for (int64_t b = 0; b < blocks; ++b) {
-        const float d = LoadHalf(row + b * layout.bytes);
+                           UnpackUnsigned<kType>(block));
+        const float d = HalfAt(block);
         scales[0][r][b] = BitsOf(d);
-        scales[1][r][b] =
-            BitsOf(layout.minimum ? LoadHalf(row + b * layout.bytes + 2) : d * layout.offset);
+        scales[1][r][b] = BitsOf(OffsetAt<kType>(block, d));
       }
     }
     Turn(words, out->words);

@@ -3,8 +3,13 @@
 // Include inside the AVX2 region, after vec.h.
 #pragma once
 
+#include "kernels/x86_avx2/loads-inl.h"
+
 namespace mcv::x86_avx2 {
 namespace {
+
+constexpr int64_t kElements = 32;
+constexpr int64_t kGroup = kLanes * kElements;  // eight blocks, whose scales are one vector
 
 // Where a block keeps what.
 struct NibbleLayout {
@@ -23,15 +28,11 @@ constexpr NibbleLayout LayoutOf() {
   if constexpr (kType == DType::kQ5_1) return {24, true, 0, 4, 8};
 }
 
-MCV_INLINE __m128i Load128(const std::byte* p) {
-  return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
-}
-
 // 16 bytes: the low nibbles, then the high ones.
 MCV_INLINE __m256i Nibbles(const std::byte* p) {
-  const __m128i both = Load128(p);
+  const __m128i both = LoadHalfBytes(p);
   const __m256i wide = _mm256_set_m128i(_mm_srli_epi16(both, 4), both);
-  return _mm256_and_si256(wide, _mm256_set1_epi8(0x0f));
+  return _mm256_and_si256(wide, Bytes(0x0f));
 }
 
 // Each half of `bits` has 32 of them; the bytes of `which` say which byte of its half goes to an
@@ -40,7 +41,7 @@ MCV_INLINE __m256i FifthBits(__m256i bits, __m256i which) {
   const __m256i spread = _mm256_shuffle_epi8(bits, which);
   const __m256i bit = _mm256_set1_epi64x(static_cast<int64_t>(0x8040201008040201));
   const __m256i set = _mm256_cmpeq_epi8(_mm256_and_si256(spread, bit), bit);
-  return _mm256_and_si256(set, _mm256_set1_epi8(16));
+  return _mm256_and_si256(set, Bytes(16));
 }
 
 MCV_INLINE int LoadWord(const std::byte* p) {
@@ -63,10 +64,11 @@ MCV_INLINE __m256i UnpackUnsigned(const std::byte* block) {
   return q;
 }
 
-MCV_INLINE float LoadHalf(const std::byte* p) {
-  uint16_t half;
-  std::memcpy(&half, p, sizeof half);
-  return _mm_cvtss_f32(_mm_cvtph_ps(_mm_cvtsi32_si128(half)));
+// m of a block whose scale is d.
+template <DType kType>
+MCV_INLINE float OffsetAt(const std::byte* block, float d) {
+  constexpr NibbleLayout layout = LayoutOf<kType>();
+  return layout.minimum ? HalfAt(block + 2) : d * layout.offset;
 }
 
 MCV_INLINE int HalfBits(const std::byte* p) {

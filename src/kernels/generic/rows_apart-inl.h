@@ -1,0 +1,32 @@
+// How kernels for few tokens walk a piece of weight rows: four rows at a time, a quarter of the piece
+// from each other, so that the processor follows four streams
+// (docs/decisions/2026-11-26-decode-from-memory.md). Include inside a region.
+#pragma once
+
+namespace mcv::MCV_TARGET_NS {
+namespace {
+
+// Product::Run<kRows, kTokens>(args, row, apart, token): kRows rows from `row` on, `apart` from each
+// other, times kTokens tokens from `token` on.
+template <class Product, int kTokens>
+void RunRowsApart(const DotKernel::Args& args, int64_t token) {
+  constexpr int kRows = 4;
+  const int64_t apart = args.rows / kRows;
+  for (int64_t r = 0; r < apart; ++r) {
+    Product::template Run<kRows, kTokens>(args, r, apart, token);
+  }
+  for (int64_t r = kRows * apart; r < args.rows; ++r) {
+    Product::template Run<1, kTokens>(args, r, 0, token);
+  }
+}
+
+// Two tokens at a time.
+template <class Product>
+void RunTokenPairs(const DotKernel::Args& args) {
+  int64_t t = 0;
+  for (; t + 2 <= args.num_tokens; t += 2) RunRowsApart<Product, 2>(args, t);
+  if (t < args.num_tokens) RunRowsApart<Product, 1>(args, t);
+}
+
+}  // namespace
+}  // namespace mcv::MCV_TARGET_NS
