@@ -1,13 +1,13 @@
-// How kernels for few tokens walk a piece of weight rows: four rows at a time, a quarter of the piece
-// from each other, so that the processor follows four streams
+// How kernels for few tokens walk a piece of weight rows: four rows at a time, a quarter of the
+// piece from each other, so that the processor follows four streams
 // (docs/decisions/2026-11-26-decode-from-memory.md). Include inside a region.
 #pragma once
 
 namespace mcv::MCV_TARGET_NS {
 namespace {
 
-// Product::Run<kRows, kTokens>(args, row, apart, token): kRows rows from `row` on, `apart` from each
-// other, times kTokens tokens from `token` on.
+// Product::Run<kRows, kTokens>(args, row, apart, token): kRows rows from `row` on, `apart` from
+// each other, times kTokens tokens from `token` on.
 template <class Product, int kTokens>
 void RunRowsApart(const DotKernel::Args& args, int64_t token) {
   constexpr int kRows = 4;
