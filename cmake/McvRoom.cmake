@@ -50,8 +50,8 @@ function(mcv_room name)
 endfunction()
 
 # mcv_test(name [SEPARATE] LABELS labels... LINK libraries... SOURCES files...)
-# One GoogleTest program. Labels: fast (default), model, slow, trainer. Only fast ones are built with
-# sanitizers unless they are asked for by name.
+# One GoogleTest program. Labels: fast (default), kernels (fast, but minutes with sanitizers), model,
+# slow, trainer. Only fast ones are built with sanitizers unless they are asked for by name.
 function(mcv_test name)
   if(NOT MCV_TESTS)
     return()

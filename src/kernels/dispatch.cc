@@ -31,9 +31,11 @@ std::optional<Numerics> NumericsNamed(std::string_view name) {
 
 std::span<const KernelTable* const> AllTables() {
   static const std::array tables = {
-#if defined(MCV_X86_KERNELS)
+#if defined(MCV_AVX512_KERNELS)
     &Avx512Bf16Table(),
     &Avx512VnniTable(),
+#endif
+#if defined(MCV_AVX2_KERNELS)
     &Avx2Table(),
 #endif
     &PortableTable(),

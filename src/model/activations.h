@@ -72,6 +72,8 @@ struct TextActivations {
   MatView hidden;  // [T, F]
 
   void Shape(const TextConfig& config, int64_t num_tokens);
+  // From here on a batch of its last token alone.
+  void KeepLastRow();
   static int64_t FloatsFor(const TextConfig& config, int64_t num_tokens);
   int64_t capacity_bytes() const { return arena_.capacity_bytes(); }
 

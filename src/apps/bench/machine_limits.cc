@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <vector>
 
 #include "base/clock.h"
@@ -17,17 +18,34 @@
 namespace mcv::bench {
 namespace {
 
-double BestSeconds(ThreadPool& pool, int rounds, const std::function<void(int)>& body) {
-  double best = 1e30;
-  for (int i = 0; i < rounds; ++i) {
-    const auto start = Clock::now();
-    pool.Run(body);
-    best = std::min(best, SecondsSince(start));
+// Threads on cores of their own where there are enough: two that the system puts on one core for
+// some 20 ms would halve a short measurement.
+class PlacedPool {
+ public:
+  explicit PlacedPool(int threads) : pool_(threads) {
+    const std::vector<int> cpus = ReadCpuTopology().CoresFirst();
+    if (static_cast<size_t>(threads) > cpus.size()) return;
+    pool_.Place(cpus);
+    caller_.emplace(cpus[0]);
   }
-  return best;
-}
+  int size() const { return pool_.size(); }
+  double Seconds(const std::function<void(int)>& body) {
+    const auto start = Clock::now();
+    pool_.Run(body);
+    return SecondsSince(start);
+  }
+  double BestSeconds(int rounds, const std::function<void(int)>& body) {
+    double best = 1e30;
+    for (int i = 0; i < rounds; ++i) best = std::min(best, Seconds(body));
+    return best;
+  }
 
-constexpr int64_t kLoops = 1'000'000;
+ private:
+  ThreadPool pool_;
+  std::optional<CallerPlace> caller_;
+};
+
+constexpr int64_t kLoops = 2'000'000;
 constexpr int kChains = 12;
 
 #if defined(__x86_64__)
@@ -58,13 +76,13 @@ MCV_RATE_LOOP(Int8Dot512, "vpdpbusd", "zmm")
 MCV_RATE_LOOP(Int8Pairs256, "vpmaddubsw", "ymm")
 MCV_RATE_LOOP(Int16Pairs256, "vpmaddwd", "ymm")
 
-double Rate(ThreadPool& pool, int rounds, void (*loop)(), double ops) {
-  const double seconds = BestSeconds(pool, rounds, [&](int) { loop(); });
+double Rate(PlacedPool& pool, int rounds, void (*loop)(), double ops) {
+  const double seconds = pool.BestSeconds(rounds, [&](int) { loop(); });
   return kLoops * kChains * ops * pool.size() / seconds;
 }
 
 // Wider instructions than the named kernels use are not theirs to be measured against.
-void MeasureArithmetic(ThreadPool& pool, int rounds, std::string_view target, Limits* limits) {
+void MeasureArithmetic(PlacedPool& pool, int rounds, std::string_view target, Limits* limits) {
   const bool any = target.empty();
   const bool avx512 = (any || target.starts_with("avx512")) && __builtin_cpu_supports("avx512f") &&
                       __builtin_cpu_supports("avx512bw");
@@ -86,8 +104,8 @@ void MeasureArithmetic(ThreadPool& pool, int rounds, std::string_view target, Li
 
 #else
 
-void MeasureArithmetic(ThreadPool& pool, int rounds, std::string_view, Limits* limits) {
-  const double seconds = BestSeconds(pool, rounds, [](int) {
+void MeasureArithmetic(PlacedPool& pool, int rounds, std::string_view, Limits* limits) {
+  const double seconds = pool.BestSeconds(rounds, [](int) {
     float sums[64] = {};
     for (int64_t i = 0; i < kLoops; ++i) {
       for (float& s : sums) s = s * 1.0000001f + 1.0f;
@@ -99,18 +117,27 @@ void MeasureArithmetic(ThreadPool& pool, int rounds, std::string_view, Limits* l
 
 #endif
 
-// Sums 512 MB, far more than any cache, each thread its own part.
-double ReadRate(ThreadPool& pool, int rounds) {
-  constexpr int64_t kWords = int64_t{64} << 20;
-  std::vector<uint64_t> data(kWords, 1);
-  const int64_t part = kWords / pool.size() / 32 * 32;
-  std::vector<uint64_t> sums(static_cast<size_t>(pool.size()) * 8);
-  const double seconds = BestSeconds(pool, rounds, [&](int worker) {
-    const std::span<const uint64_t> own(data.data() + worker * part, static_cast<size_t>(part));
-    sums[static_cast<size_t>(worker) * 8] += ReadAll(own);
-  });
-  return 8.0 * static_cast<double>(part) * pool.size() / seconds;
-}
+// 512 MB, far more than any cache, each thread its own part.
+class Reader {
+ public:
+  explicit Reader(int threads)
+      : data_(int64_t{64} << 20, 1),
+        part_(static_cast<int64_t>(data_.size()) / threads / 32 * 32),
+        bytes_(8.0 * static_cast<double>(part_ * threads)),
+        sums_(static_cast<size_t>(threads) * 8) {}
+
+  void Read(int thread) {
+    const std::span<const uint64_t> own(data_.data() + thread * part_, static_cast<size_t>(part_));
+    sums_[static_cast<size_t>(thread) * 8] += ReadAll(own);
+  }
+  double bytes() const { return bytes_; }  // of one reading by all threads
+
+ private:
+  std::vector<uint64_t> data_;
+  int64_t part_;
+  double bytes_;
+  std::vector<uint64_t> sums_;  // a line apart
+};
 
 }  // namespace
 
@@ -129,10 +156,24 @@ uint64_t ReadAll(std::span<const uint64_t> words) {
   return sum;
 }
 
+double MeasureReadRate(int threads, double seconds) {
+  PlacedPool pool(threads);
+  Reader reader(threads);
+  double bytes = 0.0, spent = 0.0;
+  while (spent < seconds || bytes == 0.0) {
+    spent += pool.Seconds([&](int worker) { reader.Read(worker); });
+    bytes += reader.bytes();
+  }
+  return bytes / spent;
+}
+
 Limits MeasureLimits(int threads, int rounds, std::string_view target) {
-  ThreadPool pool(threads);
+  PlacedPool pool(threads);
   Limits limits;
-  limits.read_bytes = ReadRate(pool, std::max(rounds / 2, 2));
+  Reader reader(threads);
+  const double seconds =
+      pool.BestSeconds(std::max(rounds / 2, 2), [&](int worker) { reader.Read(worker); });
+  limits.read_bytes = reader.bytes() / seconds;
   MeasureArithmetic(pool, rounds, target, &limits);
   return limits;
 }

@@ -21,6 +21,11 @@ struct Limits {
 // it runs.
 Limits MeasureLimits(int threads, int rounds = 10, std::string_view target = "");
 
+// Bytes a second that all `threads` together read from memory, on average over some `seconds`: what
+// a run beside it can be held against on a machine whose rate moves from minute to minute. Takes
+// 512 MB while it runs.
+double MeasureReadRate(int threads, double seconds);
+
 // Reads them once, as fast as the calling thread can, and returns their sum, so that no compiler
 // leaves it out. As four streams, which a processor follows faster than one (1.12 times on Zen 3).
 // What is left over of four times 64 bytes is not read.

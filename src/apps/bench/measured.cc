@@ -64,6 +64,7 @@ json ToJson(const Measured& measured) {
   Put(&object, "still_cached", measured.still_cached);
   Put(&object, "prefill_seconds", measured.prefill_seconds);
   Put(&object, "decode_rate", measured.decode_rate);
+  Put(&object, "read_bytes_per_second", measured.read_rate);
   if (measured.own_bytes > 0) object["own_bytes"] = measured.own_bytes;
   if (!measured.answer.empty()) object["answer"] = measured.answer;
   if (!measured.setup.empty()) object["setup"] = measured.setup;
@@ -80,6 +81,7 @@ Result<Measured> MeasuredFromJson(const json& object) {
   MCV_RETURN_IF_ERROR(Get(object, "still_cached", &measured.still_cached));
   MCV_RETURN_IF_ERROR(Get(object, "prefill_seconds", &measured.prefill_seconds));
   MCV_RETURN_IF_ERROR(Get(object, "decode_rate", &measured.decode_rate));
+  MCV_RETURN_IF_ERROR(Get(object, "read_bytes_per_second", &measured.read_rate));
   MCV_RETURN_IF_ERROR(GetAnswer(object, &measured.answer));
   MCV_RETURN_IF_ERROR(GetText(object, "setup", &measured.setup));
   MCV_RETURN_IF_ERROR(GetCount(object, "own_bytes", &measured.own_bytes));

@@ -32,16 +32,55 @@ std::vector<double> ValuesOf(const Row& row, const std::vector<Measured>& runs) 
   return values;
 }
 
-void FillCell(const TableRow& line, const std::vector<Measured>& runs, TableCell* cell) {
+std::optional<RowLimit> LimitIn(const Row& row, const Results& results, const Limits& limits) {
+  return LimitOf(row, results.model, limits, PromptTokens(results), results.decode_tokens);
+}
+
+// Each run's share of its own limit.
+std::vector<double> SharesBeside(const Row& row, const std::vector<Measured>& runs,
+                                 const Results& results) {
+  std::vector<double> shares;
+  for (const Measured& run : runs) {
+    const auto value = ValueOf(row, run);
+    if (!value || !run.read_rate) continue;
+    Limits limits = results.limits;
+    limits.read_bytes = *run.read_rate;
+    if (const auto limit = LimitIn(row, results, limits)) {
+      shares.push_back(ShareOfLimit(row, *value, *limit));
+    }
+  }
+  return shares;
+}
+
+// The best of the whole run, but reads as they were beside the job's runs.
+Limits LimitsBeside(const JobSamples& samples, const Results& results) {
+  std::vector<double> rates;
+  const auto look = [&](const std::vector<Measured>& runs) {
+    for (const Measured& run : runs) {
+      if (run.read_rate) rates.push_back(*run.read_rate);
+    }
+  };
+  look(samples.own);
+  for (const PeerSamples& peer : samples.peers) look(peer.runs);
+  Limits limits = results.limits;
+  if (!rates.empty()) limits.read_bytes = Median(rates);
+  return limits;
+}
+
+void FillCell(const TableRow& line, const std::vector<Measured>& runs, const Results& results,
+              TableCell* cell) {
   cell->values = ValuesOf(line.row, runs);
   if (cell->values.empty()) return;
   cell->median = Median(cell->values);
-  if (line.limit) cell->share = ShareOfLimit(line.row, *cell->median, *line.limit);
+  if (!line.limit) return;
+  const std::vector<double> shares = SharesBeside(line.row, runs, results);
+  cell->share =
+      shares.empty() ? ShareOfLimit(line.row, *cell->median, *line.limit) : Median(shares);
 }
 
-PeerCell MakePeerCell(const TableRow& line, const PeerSamples& samples) {
+PeerCell MakePeerCell(const TableRow& line, const PeerSamples& samples, const Results& results) {
   PeerCell cell;
-  FillCell(line, samples.runs, &cell);
+  FillCell(line, samples.runs, results, &cell);
   if (!cell.median) {
     cell.left_out = samples.runs.empty() ? samples.objection : "its programs do not print it";
   }
@@ -54,11 +93,10 @@ TableRow MakeRow(const Row& row, const JobSamples& samples, const Results& resul
   TableRow line;
   line.row = row;
   line.title = RowTitle(row, results.model.config);
-  line.limit =
-      LimitOf(row, results.model, results.limits, PromptTokens(results), results.decode_tokens);
-  FillCell(line, samples.own, &line.own);
+  line.limit = LimitIn(row, results, LimitsBeside(samples, results));
+  FillCell(line, samples.own, results, &line.own);
   for (const PeerSamples& samples_of_peer : samples.peers) {
-    line.peers.push_back(MakePeerCell(line, samples_of_peer));
+    line.peers.push_back(MakePeerCell(line, samples_of_peer, results));
   }
   return line;
 }

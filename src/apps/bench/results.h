@@ -45,7 +45,7 @@ struct Results {
 struct TableCell {
   std::vector<double> values;
   std::optional<double> median;
-  std::optional<double> share;  // of the limit
+  std::optional<double> share;  // of the limit; decode: the median of the runs' shares, see below
 };
 
 struct PeerCell : TableCell {
@@ -57,12 +57,14 @@ struct PeerCell : TableCell {
 struct TableRow {
   Row row;
   std::string title;
-  std::optional<RowLimit> limit;
+  std::optional<RowLimit> limit;  // decode: at the median of the read rates beside its runs
   TableCell own;
   std::vector<PeerCell> peers;  // in the order of Results::peers
 };
 
-// In the order of the rows.
+// In the order of the rows. What waits for memory is held against what plain reads got beside each
+// run, where that was measured: on a shared machine it moves twofold within an hour, and the best
+// rate of an hour is no limit of a run at another time.
 std::vector<TableRow> Tabulate(const Results& results);
 
 nlohmann::json ToJson(const Results& results);

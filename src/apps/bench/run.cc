@@ -57,6 +57,8 @@ class Rounds {
     const Job& job = samples->job;
     Tell("round " + std::to_string(round_ + 1) + " of " + std::to_string(options_.rounds) + ": " +
          sides_[side]->name() + ", " + JobKey(job));
+    const bool reads = job.kind == JobKind::kDecode && options_.measure_reads;
+    const double before = reads ? options_.measure_reads() : 0.0;
     std::optional<double> still_cached;
     if (job.kind == JobKind::kPictureCold) {
       MCV_ASSIGN_OR_RETURN(still_cached, DropFromCache(results_.model.files));
@@ -65,6 +67,7 @@ class Rounds {
     }
     MCV_ASSIGN_OR_RETURN(Measured measured, sides_[side]->Run(job, material_));
     measured.still_cached = still_cached;
+    if (reads) measured.read_rate = (before + options_.measure_reads()) / 2.0;
     RunsOf(*samples, side).push_back(measured);
     ran_since_limits_ = true;
     return options_.on_result ? options_.on_result() : OkStatus();

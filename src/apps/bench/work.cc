@@ -36,9 +36,12 @@ double LayerOperationsPerToken(const TextConfig& config) {
 double PrefillOperations(const TextConfig& config, int64_t tokens) {
   const double t = static_cast<double>(tokens);
   const double seen = t * (t + 1.0) / 2.0;  // keys, over all tokens
-  const double attention = 4.0 * config.layers * config.heads * config.head_dim * seen;
+  const double layer = LayerOperationsPerToken(config) / config.layers;
+  const double attention = 4.0 * config.heads * config.head_dim;  // a token and a key
+  const double keys_values = 4.0 * config.width * config.kv_heads * config.head_dim;
   const double head = 2.0 * config.vocab * config.width;
-  return t * LayerOperationsPerToken(config) + attention + head;
+  const double last_layer = (t - 1.0) * keys_values + layer + attention * t;
+  return (config.layers - 1) * (t * layer + attention * seen) + last_layer + head;
 }
 
 uint64_t WeightBytesPerToken(const TextWeights& weights) {

@@ -15,7 +15,8 @@ double ViewOperations(const ModelConfig& config, int64_t patches);
 // One token through the decoder's matrices; attention and head apart.
 double LayerOperationsPerToken(const TextConfig& config);
 
-// A prompt of `tokens` into an empty cache: layers, causal attention, the head once.
+// A prompt of `tokens` into an empty cache: layers, causal attention, the head once. Of the last
+// layer only keys and values, and all of it for the last token: nothing more is asked of it.
 double PrefillOperations(const TextConfig& config, int64_t tokens);
 
 // Bytes of weights that one decoded token reads: every layer, the head, one row of the embedding.

@@ -201,6 +201,9 @@ class BenchRun {
       const bench::ModelFacts& model = results_.model;
       return bench::MeasureLimits(model.threads, options_.quick ? 3 : 10, model.target);
     };
+    run.measure_reads = [this] {
+      return bench::MeasureReadRate(results_.model.threads, options_.quick ? 0.1 : 1.0);
+    };
     run.on_progress = ShowOn(&line);
     run.on_result = [this] { return Save(); };
     std::vector<const bench::Side*> peers;

@@ -45,7 +45,10 @@ class Decoder final : public TextModel {
           KvCache cache, Context& ctx);
 
   void Embed(const TextInput& input, int64_t first, int64_t count);
-  void RunLayers(const TextStep& step);
+  void RunLayers(const TextStep& step, int begin, int end);
+  enum class LastRow { kWanted, kNotWanted };
+  // All layers for rows of which at most the last gets logits; then act_ holds that row alone.
+  void ReadRows(const TextStep& step, LastRow last_row);
   // Final norm and head on rows [first, first + logits.rows) of the buffers.
   void Head(int64_t first, const TapSink* taps, MatView logits);
 

@@ -17,11 +17,19 @@ void ProjectQkv(const TextLayerWeights& w, TextActivations& act, Context& ctx) {
   MatMulMany(act.normed, tasks, ctx);
 }
 
+RopeStyle StyleOf(const TextConfig& config) {
+  return config.rope_pairing == RopePairing::kHalves ? RopeStyle::kHalves : RopeStyle::kAdjacent;
+}
+
 void Rotate(const TextConfig& config, const TextStep& step, TextActivations& act, Context& ctx) {
-  const RopeStyle style =
-      config.rope_pairing == RopePairing::kHalves ? RopeStyle::kHalves : RopeStyle::kAdjacent;
-  Rope(act.q, config.heads, config.head_dim, step.rope, style, ctx);
-  Rope(act.k, config.kv_heads, config.head_dim, step.rope, style, ctx);
+  Rope(act.q, config.heads, config.head_dim, step.rope, StyleOf(config), ctx);
+  Rope(act.k, config.kv_heads, config.head_dim, step.rope, StyleOf(config), ctx);
+}
+
+void Store(const TextConfig& config, int layer, const TextStep& step, TextActivations& act,
+           KvCache& cache, Context& ctx) {
+  StoreKv(act.k, config.head_dim, cache.At(layer, KvPart::kKeys, step.past), ctx);
+  StoreKv(act.v, config.head_dim, cache.At(layer, KvPart::kValues, step.past), ctx);
 }
 
 AttentionArgs ArgsFor(const TextConfig& config, int layer, const KvCache& cache) {
@@ -38,8 +46,7 @@ AttentionArgs ArgsFor(const TextConfig& config, int layer, const KvCache& cache)
 // Rows are consecutive positions of one sequence.
 void StoreAndAttend(const TextConfig& config, int layer, const TextStep& step, TextActivations& act,
                     KvCache& cache, Context& ctx) {
-  StoreKv(act.k, config.head_dim, cache.At(layer, KvPart::kKeys, step.past), ctx);
-  StoreKv(act.v, config.head_dim, cache.At(layer, KvPart::kValues, step.past), ctx);
+  Store(config, layer, step, act, cache, ctx);
   AttentionArgs args = ArgsFor(config, layer, cache);
   args.q = act.q;
   args.num_keys = step.past + act.q.rows;
@@ -89,6 +96,18 @@ void DecoderLayer(const TextLayerWeights& w, const TextConfig& config, int layer
   MatMulSwiGlu(act.normed, w.gate, w.up, act.hidden, ctx);      // [T, F]
   MatMul(act.hidden, w.down, add_branch, act.x, ctx);           // x += s * ...
   Note(step.taps, Tap::kTextState, layer + 1, act.x);
+}
+
+void StoreKeysAndValues(const TextLayerWeights& w, const TextConfig& config, int layer,
+                        const TextStep& step, TextActivations& act, KvCache& cache, Context& ctx) {
+  TraceScope scope(ctx.trace, Zone::kTextAttention);
+  RmsNorm(act.x, w.attn_norm, config.rms_eps, act.normed, ctx);  // [T, E]
+  const std::array<MatMulTask, 2> tasks = {
+      MatMulTask{w.k.weight, {.bias = w.k.bias}, act.k},   // [T, G*D]
+      MatMulTask{w.v.weight, {.bias = w.v.bias}, act.v}};  // [T, G*D]
+  MatMulMany(act.normed, tasks, ctx);
+  Rope(act.k, config.kv_heads, config.head_dim, step.rope, StyleOf(config), ctx);
+  Store(config, layer, step, act, cache, ctx);
 }
 
 }  // namespace mcv

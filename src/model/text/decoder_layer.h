@@ -25,4 +25,8 @@ struct TextStep {
 void DecoderLayer(const TextLayerWeights& weights, const TextConfig& config, int layer,
                   const TextStep& step, TextActivations& act, KvCache& cache, Context& ctx);
 
+// Only the part that later tokens need: act.x stays as it is. For one sequence.
+void StoreKeysAndValues(const TextLayerWeights& weights, const TextConfig& config, int layer,
+                        const TextStep& step, TextActivations& act, KvCache& cache, Context& ctx);
+
 }  // namespace mcv
