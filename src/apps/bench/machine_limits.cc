@@ -34,11 +34,6 @@ class PlacedPool {
     pool_.Run(body);
     return SecondsSince(start);
   }
-  double BestSeconds(int rounds, const std::function<void(int)>& body) {
-    double best = 1e30;
-    for (int i = 0; i < rounds; ++i) best = std::min(best, Seconds(body));
-    return best;
-  }
 
  private:
   ThreadPool pool_;
@@ -76,36 +71,36 @@ MCV_RATE_LOOP(Int8Dot512, "vpdpbusd", "zmm")
 MCV_RATE_LOOP(Int8Pairs256, "vpmaddubsw", "ymm")
 MCV_RATE_LOOP(Int16Pairs256, "vpmaddwd", "ymm")
 
-double Rate(PlacedPool& pool, int rounds, void (*loop)(), double ops) {
-  const double seconds = pool.BestSeconds(rounds, [&](int) { loop(); });
+double Rate(PlacedPool& pool, void (*loop)(), double ops) {
+  const double seconds = pool.Seconds([&](int) { loop(); });
   return kLoops * kChains * ops * pool.size() / seconds;
 }
 
 // Wider instructions than the named kernels use are not theirs to be measured against.
-void MeasureArithmetic(PlacedPool& pool, int rounds, std::string_view target, Limits* limits) {
+void MeasureArithmetic(PlacedPool& pool, std::string_view target, Limits* limits) {
   const bool any = target.empty();
   const bool avx512 = (any || target.starts_with("avx512")) && __builtin_cpu_supports("avx512f") &&
                       __builtin_cpu_supports("avx512bw");
   if (avx512) {
-    limits->fp32_ops = Rate(pool, rounds, Fma512, 32);
+    limits->fp32_ops = Rate(pool, Fma512, 32);
   } else if (__builtin_cpu_supports("fma")) {
-    limits->fp32_ops = Rate(pool, rounds, Fma256, 16);
+    limits->fp32_ops = Rate(pool, Fma256, 16);
   }
   if (avx512 && (any || target == "avx512bf16") && __builtin_cpu_supports("avx512bf16")) {
-    limits->bf16_ops = Rate(pool, rounds, Bf16Dot512, 64);
+    limits->bf16_ops = Rate(pool, Bf16Dot512, 64);
   }
   if (avx512 && __builtin_cpu_supports("avx512vnni")) {
-    limits->int8_ops = Rate(pool, rounds, Int8Dot512, 128);
+    limits->int8_ops = Rate(pool, Int8Dot512, 128);
   } else if (__builtin_cpu_supports("avx2")) {
-    limits->int8_ops = Rate(pool, rounds, Int8Pairs256, 64);
-    if (!avx512) limits->int16_ops = Rate(pool, rounds, Int16Pairs256, 32);
+    limits->int8_ops = Rate(pool, Int8Pairs256, 64);
+    if (!avx512) limits->int16_ops = Rate(pool, Int16Pairs256, 32);
   }
 }
 
 #else
 
-void MeasureArithmetic(PlacedPool& pool, int rounds, std::string_view, Limits* limits) {
-  const double seconds = pool.BestSeconds(rounds, [](int) {
+void MeasureArithmetic(PlacedPool& pool, std::string_view, Limits* limits) {
+  const double seconds = pool.Seconds([](int) {
     float sums[64] = {};
     for (int64_t i = 0; i < kLoops; ++i) {
       for (float& s : sums) s = s * 1.0000001f + 1.0f;
@@ -167,15 +162,19 @@ double MeasureReadRate(int threads, double seconds) {
   return bytes / spent;
 }
 
+// All rates in turn, again and again: what disturbs the machine for a second then finds none of
+// them alone with it.
 Limits MeasureLimits(int threads, int rounds, std::string_view target) {
   PlacedPool pool(threads);
-  Limits limits;
   Reader reader(threads);
-  const double seconds =
-      pool.BestSeconds(std::max(rounds / 2, 2), [&](int worker) { reader.Read(worker); });
-  limits.read_bytes = reader.bytes() / seconds;
-  MeasureArithmetic(pool, rounds, target, &limits);
-  return limits;
+  Limits best;
+  for (int i = 0; i < rounds; ++i) {
+    Limits now;
+    now.read_bytes = reader.bytes() / pool.Seconds([&](int worker) { reader.Read(worker); });
+    MeasureArithmetic(pool, target, &now);
+    best = Best(best, now);
+  }
+  return best;
 }
 
 Limits Best(const Limits& a, const Limits& b) {

@@ -19,7 +19,7 @@ struct Limits {
 // the one that was disturbed least. `target` names the kernels that the limits are for ("avx2": no
 // wider instruction is counted); empty stands for the best that the machine has. Takes 512 MB while
 // it runs.
-Limits MeasureLimits(int threads, int rounds = 10, std::string_view target = "");
+Limits MeasureLimits(int threads, int rounds = 20, std::string_view target = "");
 
 // Bytes a second that all `threads` together read from memory, on average over some `seconds`: what
 // a run beside it can be held against on a machine whose rate moves from minute to minute. Takes

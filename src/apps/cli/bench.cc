@@ -199,7 +199,7 @@ class BenchRun {
     run.rounds = options_.rounds;
     run.measure_limits = [this] {
       const bench::ModelFacts& model = results_.model;
-      return bench::MeasureLimits(model.threads, options_.quick ? 3 : 10, model.target);
+      return bench::MeasureLimits(model.threads, options_.quick ? 3 : 20, model.target);
     };
     run.measure_reads = [this] {
       return bench::MeasureReadRate(results_.model.threads, options_.quick ? 0.1 : 1.0);

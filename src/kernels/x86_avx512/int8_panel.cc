@@ -1,5 +1,5 @@
-// Many tokens times a weight by int8 dot products (vpdpbusd); for weights that are not K types,
-// where asked for (Numerics::kInt8).
+// Many tokens times a weight by int8 dot products (vpdpbusd): quantised weights but Q8_0, and those
+// and floats where asked for (Numerics::kInt8).
 //
 // Panels and strips hold int8 with one fp32 scale per (row, 256 elements) and (token, 256): one
 // scale step per 256 instead of the file's one per 16 or 32 keeps the multiplier busy. Rounding a
