@@ -61,7 +61,7 @@ struct LadderResults {
 
 // Adds to each step what it lacks for `options.rounds` runs, round by round. `command` is our
 // program with the model's options; a step's own are appended. On an error, Cancelled included,
-// results hold what was measured until then. options.measure_limits is not used.
+// results hold what was measured until then. options.measure_limits and measure_reads are not used.
 Status RunLadder(const RunOptions& options, const Material& material,
                  const std::vector<std::string>& command, const std::vector<std::string>& files,
                  LadderResults* results);

@@ -116,21 +116,26 @@ void MeasureArithmetic(PlacedPool& pool, std::string_view, Limits* limits) {
 class Reader {
  public:
   explicit Reader(int threads)
-      : data_(int64_t{64} << 20, 1),
+      : threads_(threads),
+        data_(int64_t{64} << 20, 1),
         part_(static_cast<int64_t>(data_.size()) / threads / 32 * 32),
-        bytes_(8.0 * static_cast<double>(part_ * threads)),
         sums_(static_cast<size_t>(threads) * 8) {}
 
+  // For one reading by all threads of the pool, which are as many as here.
+  double Seconds(PlacedPool& pool) {
+    return pool.Seconds([this](int thread) { Read(thread); });
+  }
+  double bytes() const { return static_cast<double>(part_ * threads_) * sizeof(uint64_t); }
+
+ private:
   void Read(int thread) {
     const std::span<const uint64_t> own(data_.data() + thread * part_, static_cast<size_t>(part_));
     sums_[static_cast<size_t>(thread) * 8] += ReadAll(own);
   }
-  double bytes() const { return bytes_; }  // of one reading by all threads
 
- private:
+  int64_t threads_;
   std::vector<uint64_t> data_;
   int64_t part_;
-  double bytes_;
   std::vector<uint64_t> sums_;  // a line apart
 };
 
@@ -156,7 +161,7 @@ double MeasureReadRate(int threads, double seconds) {
   Reader reader(threads);
   double bytes = 0.0, spent = 0.0;
   while (spent < seconds || bytes == 0.0) {
-    spent += pool.Seconds([&](int worker) { reader.Read(worker); });
+    spent += reader.Seconds(pool);
     bytes += reader.bytes();
   }
   return bytes / spent;
@@ -170,7 +175,7 @@ Limits MeasureLimits(int threads, int rounds, std::string_view target) {
   Limits best;
   for (int i = 0; i < rounds; ++i) {
     Limits now;
-    now.read_bytes = reader.bytes() / pool.Seconds([&](int worker) { reader.Read(worker); });
+    now.read_bytes = reader.bytes() / reader.Seconds(pool);
     MeasureArithmetic(pool, target, &now);
     best = Best(best, now);
   }

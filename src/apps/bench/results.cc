@@ -32,7 +32,11 @@ std::vector<double> ValuesOf(const Row& row, const std::vector<Measured>& runs) 
   return values;
 }
 
-std::optional<RowLimit> LimitIn(const Row& row, const Results& results, const Limits& limits) {
+// With the best of the whole run, but reads as they were beside a run where that is known.
+std::optional<RowLimit> LimitWith(const std::optional<double>& read_rate, const Row& row,
+                                  const Results& results) {
+  Limits limits = results.limits;
+  limits.read_bytes = read_rate.value_or(limits.read_bytes);
   return LimitOf(row, results.model, limits, PromptTokens(results), results.decode_tokens);
 }
 
@@ -43,17 +47,15 @@ std::vector<double> SharesBeside(const Row& row, const std::vector<Measured>& ru
   for (const Measured& run : runs) {
     const auto value = ValueOf(row, run);
     if (!value || !run.read_rate) continue;
-    Limits limits = results.limits;
-    limits.read_bytes = *run.read_rate;
-    if (const auto limit = LimitIn(row, results, limits)) {
+    if (const auto limit = LimitWith(run.read_rate, row, results)) {
       shares.push_back(ShareOfLimit(row, *value, *limit));
     }
   }
   return shares;
 }
 
-// The best of the whole run, but reads as they were beside the job's runs.
-Limits LimitsBeside(const JobSamples& samples, const Results& results) {
+// The median over the job's runs of all sides.
+std::optional<double> ReadRateBeside(const JobSamples& samples) {
   std::vector<double> rates;
   const auto look = [&](const std::vector<Measured>& runs) {
     for (const Measured& run : runs) {
@@ -62,9 +64,8 @@ Limits LimitsBeside(const JobSamples& samples, const Results& results) {
   };
   look(samples.own);
   for (const PeerSamples& peer : samples.peers) look(peer.runs);
-  Limits limits = results.limits;
-  if (!rates.empty()) limits.read_bytes = Median(rates);
-  return limits;
+  if (rates.empty()) return std::nullopt;
+  return Median(rates);
 }
 
 void FillCell(const TableRow& line, const std::vector<Measured>& runs, const Results& results,
@@ -93,7 +94,7 @@ TableRow MakeRow(const Row& row, const JobSamples& samples, const Results& resul
   TableRow line;
   line.row = row;
   line.title = RowTitle(row, results.model.config);
-  line.limit = LimitIn(row, results, LimitsBeside(samples, results));
+  line.limit = LimitWith(ReadRateBeside(samples), row, results);
   FillCell(line, samples.own, results, &line.own);
   for (const PeerSamples& samples_of_peer : samples.peers) {
     line.peers.push_back(MakePeerCell(line, samples_of_peer, results));

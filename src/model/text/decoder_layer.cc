@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cmath>
+#include <span>
 
 #include "base/trace.h"
 
@@ -9,27 +10,31 @@ namespace mcv {
 
 namespace {
 
-void ProjectQkv(const TextLayerWeights& w, TextActivations& act, Context& ctx) {
-  const std::array<MatMulTask, 3> tasks = {
-      MatMulTask{w.q.weight, {.bias = w.q.bias}, act.q},   // [T, H*D]
-      MatMulTask{w.k.weight, {.bias = w.k.bias}, act.k},   // [T, G*D]
-      MatMulTask{w.v.weight, {.bias = w.v.bias}, act.v}};  // [T, G*D]
-  MatMulMany(act.normed, tasks, ctx);
+// Of act.normed; keys and values are the last two.
+std::array<MatMulTask, 3> QkvTasks(const TextLayerWeights& w, const TextActivations& act) {
+  return {MatMulTask{w.q.weight, {.bias = w.q.bias}, act.q},   // [T, H*D]
+          MatMulTask{w.k.weight, {.bias = w.k.bias}, act.k},   // [T, G*D]
+          MatMulTask{w.v.weight, {.bias = w.v.bias}, act.v}};  // [T, G*D]
 }
 
 RopeStyle StyleOf(const TextConfig& config) {
   return config.rope_pairing == RopePairing::kHalves ? RopeStyle::kHalves : RopeStyle::kAdjacent;
 }
 
-void Rotate(const TextConfig& config, const TextStep& step, TextActivations& act, Context& ctx) {
+void RotateQueries(const TextConfig& config, const TextStep& step, TextActivations& act,
+                   Context& ctx) {
   Rope(act.q, config.heads, config.head_dim, step.rope, StyleOf(config), ctx);
+}
+void RotateKeys(const TextConfig& config, const TextStep& step, TextActivations& act,
+                Context& ctx) {
   Rope(act.k, config.kv_heads, config.head_dim, step.rope, StyleOf(config), ctx);
 }
 
-void Store(const TextConfig& config, int layer, const TextStep& step, TextActivations& act,
+// [rows, G*D] each, at `position` and those behind it.
+void Store(ConstMatView keys, ConstMatView values, int layer, int64_t position, int head_dim,
            KvCache& cache, Context& ctx) {
-  StoreKv(act.k, config.head_dim, cache.At(layer, KvPart::kKeys, step.past), ctx);
-  StoreKv(act.v, config.head_dim, cache.At(layer, KvPart::kValues, step.past), ctx);
+  StoreKv(keys, head_dim, cache.At(layer, KvPart::kKeys, position), ctx);
+  StoreKv(values, head_dim, cache.At(layer, KvPart::kValues, position), ctx);
 }
 
 AttentionArgs ArgsFor(const TextConfig& config, int layer, const KvCache& cache) {
@@ -46,7 +51,7 @@ AttentionArgs ArgsFor(const TextConfig& config, int layer, const KvCache& cache)
 // Rows are consecutive positions of one sequence.
 void StoreAndAttend(const TextConfig& config, int layer, const TextStep& step, TextActivations& act,
                     KvCache& cache, Context& ctx) {
-  Store(config, layer, step, act, cache, ctx);
+  Store(act.k, act.v, layer, step.past, config.head_dim, cache, ctx);
   AttentionArgs args = ArgsFor(config, layer, cache);
   args.q = act.q;
   args.num_keys = step.past + act.q.rows;
@@ -62,8 +67,7 @@ void StoreAndAttendBeams(const TextConfig& config, int layer, const TextStep& st
   const int64_t position = step.past + beams.rows();
   for (int b = 0; b < beams.beams(); ++b) {
     beams.Load(b, layer, cache);
-    StoreKv(act.k.Rows(b, 1), config.head_dim, cache.At(layer, KvPart::kKeys, position), ctx);
-    StoreKv(act.v.Rows(b, 1), config.head_dim, cache.At(layer, KvPart::kValues, position), ctx);
+    Store(act.k.Rows(b, 1), act.v.Rows(b, 1), layer, position, config.head_dim, cache, ctx);
     beams.KeepNewRow(b, layer, cache);
     AttentionArgs args = ArgsFor(config, layer, cache);
     args.q = act.q.Rows(b, 1);
@@ -82,8 +86,9 @@ void DecoderLayer(const TextLayerWeights& w, const TextConfig& config, int layer
   {
     TraceScope scope(ctx.trace, Zone::kTextAttention);
     RmsNorm(act.x, w.attn_norm, config.rms_eps, act.normed, ctx);  // [T, E]
-    ProjectQkv(w, act, ctx);                                       // [T, H*D], [T, G*D] x 2
-    Rotate(config, step, act, ctx);
+    MatMulMany(act.normed, QkvTasks(w, act), ctx);                 // [T, H*D], [T, G*D] x 2
+    RotateQueries(config, step, act, ctx);
+    RotateKeys(config, step, act, ctx);
     if (step.beams == nullptr) {
       StoreAndAttend(config, layer, step, act, cache, ctx);  // [T, H*D]
     } else {
@@ -102,12 +107,10 @@ void StoreKeysAndValues(const TextLayerWeights& w, const TextConfig& config, int
                         const TextStep& step, TextActivations& act, KvCache& cache, Context& ctx) {
   TraceScope scope(ctx.trace, Zone::kTextAttention);
   RmsNorm(act.x, w.attn_norm, config.rms_eps, act.normed, ctx);  // [T, E]
-  const std::array<MatMulTask, 2> tasks = {
-      MatMulTask{w.k.weight, {.bias = w.k.bias}, act.k},   // [T, G*D]
-      MatMulTask{w.v.weight, {.bias = w.v.bias}, act.v}};  // [T, G*D]
-  MatMulMany(act.normed, tasks, ctx);
-  Rope(act.k, config.kv_heads, config.head_dim, step.rope, StyleOf(config), ctx);
-  Store(config, layer, step, act, cache, ctx);
+  const auto tasks = QkvTasks(w, act);
+  MatMulMany(act.normed, std::span(tasks).last<2>(), ctx);  // [T, G*D] x 2
+  RotateKeys(config, step, act, ctx);
+  Store(act.k, act.v, layer, step.past, config.head_dim, cache, ctx);
 }
 
 }  // namespace mcv
