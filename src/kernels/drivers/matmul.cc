@@ -162,8 +162,8 @@ class MatMulPlan {
   // Few tokens wait for the weights to come from memory, and whoever begins somewhere else waits
   // longest: of short rows a piece takes more, as long as every worker gets some pieces.
   int64_t DotRowStep(const Side& side) const {
-    constexpr int64_t kLongRow = 8192;  // bytes; 32 of them are 256 KB
-    constexpr int64_t kPieces = 4;      // for each worker
+    constexpr int64_t kLongRow = 32768;  // bytes; 32 of them are 1 MB
+    constexpr int64_t kPieces = 4;       // for each worker
     const int64_t rows = ctx_.blocking.rows;
     const int64_t wanted = std::min(rows * kLongRow / std::max<int64_t>(1, side.row_bytes),
                                     side.weight.rows / (kPieces * workers_));

@@ -132,11 +132,10 @@ void PackTokens(const float* x, int64_t stride, int64_t tokens, int64_t k, std::
   }
 }
 
-// One instruction as text: sums += pairs of w times the token's pair, broadcast from memory. GCC 12
-// copies accumulators around the intrinsic and then spills them; tied here, all 24 stay in
-// registers.
-MCV_INLINE void Dot(__m512& sums, __m512i w, const uint32_t* token) {
-  asm("vdpbf16ps %2%{1to16%}, %1, %0" : "+v"(sums) : "v"(w), "m"(*token));
+// One instruction as text: sums += pairs of w times the token's pair. GCC 12 copies accumulators
+// around the intrinsic and then spills them; tied here, all 24 stay in registers.
+MCV_INLINE void Dot(__m512& sums, __m512i w, __m512i token) {
+  asm("vdpbf16ps %2, %1, %0" : "+v"(sums) : "v"(w), "v"(token));
 }
 
 template <int kTokens, int kVectors>
@@ -157,8 +156,9 @@ void Tile(const PanelKernel::TileArgs& args) {
     for (int v = 0; v < kVectors; ++v) w[v] = _mm512_load_si512(panel + v * kLanes);
     MCV_UNROLL
     for (int t = 0; t < kTokens; ++t) {
+      const __m512i token = BroadcastOnce(strip + t);
       MCV_UNROLL
-      for (int v = 0; v < kVectors; ++v) Dot(sums[t][v], w[v], strip + t);
+      for (int v = 0; v < kVectors; ++v) Dot(sums[t][v], w[v], token);
     }
   }
   MCV_UNROLL

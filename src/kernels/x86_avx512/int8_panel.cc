@@ -70,18 +70,32 @@ float RequantizeAny(DType type, const std::byte* block, int64_t n, uint8_t* out)
   return largest / 127.0f;
 }
 
-// Eight steps and minima of a Q4_K or Q5_K block: value = step * q - minimum.
-struct StepsAndMinima {
-  alignas(32) float step[8];
-  alignas(32) float minimum[8];
+// The K types are rounded again in 16-bit whole numbers: 256 times the result, rounded by its high
+// byte, is an integer combination of the file's quants and these factors of a super-block's blocks.
+// They come first and for all rows of a panel: header, largest value and division wait for each
+// other, and the chains of 32 rows hide in each other's.
+struct RoundingFactors {
+  alignas(32) int16_t words[16];
 };
+constexpr float kHighByte = 256.0f;
 
 MCV_INLINE __m256 BytesToFloats(uint64_t bytes) {
   return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_cvtsi64_si128(static_cast<int64_t>(bytes))));
 }
 
-MCV_INLINE void LoadSteps(const std::byte* block, StepsAndMinima* out) {
-  uint32_t a, b, c;
+MCV_INLINE float MaxOf8(__m256 v) {
+  __m128 m = _mm_max_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+  m = _mm_max_ps(m, _mm_movehl_ps(m, m));
+  return _mm_cvtss_f32(_mm_max_ss(m, _mm_movehdup_ps(m)));
+}
+
+// Q4_K and Q5_K, value = step * q - minimum, q in 0..kTop: 256 times the result is q * words[b] +
+// words[8 + b], where the second holds the bias and the half that rounds. No sum leaves 16 bits:
+// the result is within 127.03 of the bias.
+template <int kTop>
+MCV_INLINE float NibbleFactors(const std::byte* block, RoundingFactors* factors) {
+  uint32_t a, b, c, halves;
+  std::memcpy(&halves, block, 4);
   std::memcpy(&a, block + 4, 4);
   std::memcpy(&b, block + 8, 4);
   std::memcpy(&c, block + 12, 4);
@@ -90,126 +104,111 @@ MCV_INLINE void LoadSteps(const std::byte* block, StepsAndMinima* out) {
   const uint64_t minima =
       (b & 0x3f3f3f3f) | static_cast<uint64_t>(((c >> 4) & 0x0f0f0f0f) | ((b >> 2) & 0x30303030))
                              << 32;
-  uint32_t halves;
-  std::memcpy(&halves, block, 4);
   const __m128 d = _mm_cvtph_ps(_mm_cvtsi32_si128(static_cast<int>(halves)));
-  const __m256 step = _mm256_broadcastss_ps(d);
-  const __m256 minimum = _mm256_broadcastss_ps(_mm_movehdup_ps(d));
-  _mm256_store_ps(out->step, _mm256_mul_ps(step, BytesToFloats(scales)));
-  _mm256_store_ps(out->minimum, _mm256_mul_ps(minimum, BytesToFloats(minima)));
-}
-
-// The largest |step * q - minimum| that the blocks can hold, q in 0..top.
-MCV_INLINE float LargestOf(const StepsAndMinima& s, float top) {
+  const __m256 step = _mm256_mul_ps(_mm256_broadcastss_ps(d), BytesToFloats(scales));
+  const __m256 minimum =
+      _mm256_mul_ps(_mm256_broadcastss_ps(_mm_movehdup_ps(d)), BytesToFloats(minima));
   const __m256 sign = _mm256_set1_ps(-0.0f);
-  const __m256 minimum = _mm256_load_ps(s.minimum);
-  const __m256 high =
-      _mm256_sub_ps(_mm256_mul_ps(_mm256_load_ps(s.step), _mm256_set1_ps(top)), minimum);
-  const __m256 largest =
-      _mm256_max_ps(_mm256_andnot_ps(sign, high), _mm256_andnot_ps(sign, minimum));
-  return MaxLane(_mm512_zextps256_ps512(largest));
-}
-
-MCV_INLINE __m256i TwiceFrom(const uint8_t* p) {
-  return _mm256_broadcastsi128_si256(_mm_load_si128(reinterpret_cast<const __m128i*>(p)));
-}
-
-// Q4_K has 16 values per block of 32: they are rounded once into a table, and the nibbles look
-// them up, 64 at a time.
-float RequantizeQ4K(const std::byte* block, uint8_t* out) {
-  StepsAndMinima s;
-  LoadSteps(block, &s);
-  const float largest = LargestOf(s, 15.0f);
-  const float inverse = largest > 0 ? 127.0f / largest : 0.0f;
-  const Vec index = _mm512_setr_ps(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-  alignas(16) uint8_t tables[8][16];
-  MCV_UNROLL
-  for (int b = 0; b < 8; ++b) {
-    StoreBiased(tables[b], Fma(index, Set(s.step[b] * inverse), Set(-s.minimum[b] * inverse)));
-  }
-  __m512i quants[4];  // blocks [0 2], [1 3], [4 6], [5 7]
-  UnpackNibbles<false>(block, quants);
-  constexpr int kFirst[4] = {0, 1, 4, 5};
-  MCV_UNROLL
-  for (int i = 0; i < 4; ++i) {
-    const int b = kFirst[i];
-    const __m512i both = _mm512_inserti64x4(_mm512_castsi256_si512(TwiceFrom(tables[b])),
-                                            TwiceFrom(tables[b + 2]), 1);
-    const __m512i values = _mm512_shuffle_epi8(both, quants[i]);
-    _mm256_store_si256(reinterpret_cast<__m256i*>(out + 32 * b), _mm512_castsi512_si256(values));
-    _mm256_store_si256(reinterpret_cast<__m256i*>(out + 32 * (b + 2)),
-                       _mm512_extracti64x4_epi64(values, 1));
-  }
+  const __m256 high = _mm256_sub_ps(_mm256_mul_ps(step, _mm256_set1_ps(kTop)), minimum);
+  const float largest =
+      MaxOf8(_mm256_max_ps(_mm256_andnot_ps(sign, high), _mm256_andnot_ps(sign, minimum)));
+  const __m256 inverse = _mm256_set1_ps(largest > 0 ? 127.0f * kHighByte / largest : 0.0f);
+  const __m256i times = _mm256_cvtps_epi32(_mm256_mul_ps(step, inverse));
+  const __m256i plus = _mm256_sub_epi32(_mm256_set1_epi32(0x8080),
+                                        _mm256_cvtps_epi32(_mm256_mul_ps(minimum, inverse)));
+  _mm256_store_si256(
+      reinterpret_cast<__m256i*>(factors->words),
+      _mm512_cvtepi32_epi16(_mm512_inserti64x4(_mm512_castsi256_si512(times), plus, 1)));
   return largest / 127.0f;
 }
 
-float RequantizeQ5K(const std::byte* block, uint8_t* out) {
-  StepsAndMinima s;
-  LoadSteps(block, &s);
-  const float largest = LargestOf(s, 31.0f);
-  const float inverse = largest > 0 ? 127.0f / largest : 0.0f;
-  __m512i quants[4];
-  UnpackNibbles<true>(block, quants);
-  constexpr int kFirst[4] = {0, 1, 4, 5};
-  MCV_UNROLL
-  for (int i = 0; i < 4; ++i) {
-    alignas(64) uint8_t bytes[64];
-    _mm512_store_si512(bytes, quants[i]);
-    MCV_UNROLL
-    for (int part = 0; part < 4; ++part) {
-      const int b = kFirst[i] + (part & 2);
-      const __m128i q = _mm_load_si128(reinterpret_cast<const __m128i*>(bytes + 16 * part));
-      StoreBiased(out + 32 * b + 16 * (part & 1),
-                  Fma(_mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(q)), Set(s.step[b] * inverse),
-                      Set(-s.minimum[b] * inverse)));
-    }
-  }
-  return largest / 127.0f;
-}
-
-// value = d * scale * (q - 32), 16 scales. In 16-bit integers: (q - 32) * round(scale * 1016 / the
-// largest scale) is at most 127 * 256, and the rounded high byte is the result.
-float RequantizeQ6K(const std::byte* block, uint8_t* out) {
+// Q6_K, value = d * scale * (q - 32): 256 times the result is (q - 32) * words[b], at most 127 *
+// 256.
+MCV_INLINE float SixBitFactors(const std::byte* block, RoundingFactors* factors) {
+  constexpr float kTop = 127.0f * kHighByte / 32.0f;
   const __m128i scales = _mm_loadu_si128(reinterpret_cast<const __m128i*>(block + 192));
   uint16_t half;
   std::memcpy(&half, block + 208, sizeof half);
   const float d = _mm_cvtss_f32(_mm_cvtph_ps(_mm_cvtsi32_si128(half)));
   const Vec wide = _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(scales));
   const float largest = MaxLane(Abs(wide));
-  const Vec inverse = Set(largest > 0 ? 1016.0f / largest : 0.0f);
-  alignas(32) int16_t factors[16];
-  _mm256_store_si256(reinterpret_cast<__m256i*>(factors),
+  const Vec inverse = Set(largest > 0 ? kTop / largest : 0.0f);
+  _mm256_store_si256(reinterpret_cast<__m256i*>(factors->words),
                      _mm512_cvtepi32_epi16(_mm512_cvtps_epi32(Mul(wide, inverse))));
-  __m512i quants[4];
-  UnpackSixBits(block, quants);
-  alignas(64) uint8_t bytes[kSuperBlock];
-  MCV_UNROLL
-  for (int i = 0; i < 4; ++i) _mm512_store_si512(bytes + 64 * i, quants[i]);
-  MCV_UNROLL
-  for (int b = 0; b < 16; b += 2) {
-    const __m512i q =
-        _mm512_cvtepu8_epi16(_mm256_load_si256(reinterpret_cast<const __m256i*>(bytes + 16 * b)));
-    const __m512i factor = _mm512_inserti64x4(_mm512_castsi256_si512(_mm256_set1_epi16(factors[b])),
-                                              _mm256_set1_epi16(factors[b + 1]), 1);
-    const __m512i product = _mm512_mullo_epi16(_mm512_sub_epi16(q, Words(32)), factor);
-    const __m512i rounded = _mm512_srai_epi16(_mm512_adds_epi16(product, Words(128)), 8);
-    const __m256i narrow = _mm512_cvtsepi16_epi8(rounded);
-    _mm256_store_si256(reinterpret_cast<__m256i*>(out + 16 * b),
-                       _mm256_xor_si256(narrow, _mm256_set1_epi8(static_cast<char>(0x80))));
-  }
-  return d * largest * (256.0f / 1016.0f);
+  return d * largest * (kHighByte / kTop);
 }
 
-float Requantize(DType type, const std::byte* block, int64_t n, uint8_t* out) {
-  switch (type) {
-    case DType::kQ4_K:
-      return RequantizeQ4K(block, out);
-    case DType::kQ5_K:
-      return RequantizeQ5K(block, out);
-    case DType::kQ6_K:
-      return RequantizeQ6K(block, out);
-    default:
-      return RequantizeAny(type, block, n, out);
+template <DType kType>
+MCV_INLINE float FactorsOf(const std::byte* block, RoundingFactors* factors) {
+  if constexpr (kType == DType::kQ6_K) return SixBitFactors(block, factors);
+  return NibbleFactors < kType == DType::kQ5_K ? 31 : 15 > (block, factors);
+}
+
+// The high bytes of both: those of even, and next to each that of odd.
+MCV_INLINE __m512i JoinHighBytes(__m512i even, __m512i odd) {
+  return _mm512_ternarylogic_epi32(_mm512_srli_epi16(even, 8), odd, Words(0xff00), 0xf8);
+}
+
+// Word i: first for the first half, second for the rest.
+MCV_INLINE __m512i HalvesOf(int first, int second) {
+  return _mm512_inserti64x4(Words(first), _mm256_set1_epi16(static_cast<int16_t>(second)), 1);
+}
+
+// Q4_K and Q5_K.
+template <bool kFiveBits>
+MCV_INLINE void RoundNibbles(const std::byte* block, const RoundingFactors& factors, uint8_t* out) {
+  const __m512i words =
+      _mm512_castsi256_si512(_mm256_load_si256(reinterpret_cast<const __m256i*>(factors.words)));
+  __m512i quants[4];  // blocks [0 2], [1 3], [4 6], [5 7]
+  UnpackNibbles<kFiveBits>(block, quants);
+  MCV_UNROLL
+  for (int i = 0; i < 4; ++i) {
+    const int b = i / 2 * 4 + i % 2;
+    const __m512i times = _mm512_permutexvar_epi16(HalvesOf(b, b + 2), words);
+    const __m512i plus = _mm512_permutexvar_epi16(HalvesOf(b + 8, b + 10), words);
+    const __m512i even = _mm512_and_si512(quants[i], Words(0x00ff));
+    const __m512i odd = _mm512_srli_epi16(quants[i], 8);
+    quants[i] = JoinHighBytes(_mm512_add_epi16(_mm512_mullo_epi16(even, times), plus),
+                              _mm512_add_epi16(_mm512_mullo_epi16(odd, times), plus));
+  }
+  MCV_UNROLL
+  for (int i = 0; i < 4; i += 2) {
+    uint8_t* half = out + 64 * i;
+    _mm512_store_si512(half,
+                       _mm512_inserti64x4(quants[i], _mm512_castsi512_si256(quants[i + 1]), 1));
+    _mm512_store_si512(half + 64, _mm512_shuffle_i64x2(quants[i], quants[i + 1], 0xee));
+  }
+}
+
+MCV_INLINE void RoundSixBits(const std::byte* block, const RoundingFactors& factors, uint8_t* out) {
+  const __m512i words =
+      _mm512_castsi256_si512(_mm256_load_si256(reinterpret_cast<const __m256i*>(factors.words)));
+  __m512i quants[4];
+  UnpackSixBits(block, quants);
+  MCV_UNROLL
+  for (int i = 0; i < 4; ++i) {  // blocks 4i to 4i + 3, eight words each
+    const __m512i block_of_word = _mm512_inserti64x4(
+        _mm512_castsi256_si512(_mm256_set_m128i(_mm_set1_epi16(static_cast<int16_t>(4 * i + 1)),
+                                                _mm_set1_epi16(static_cast<int16_t>(4 * i)))),
+        _mm256_set_m128i(_mm_set1_epi16(static_cast<int16_t>(4 * i + 3)),
+                         _mm_set1_epi16(static_cast<int16_t>(4 * i + 2))),
+        1);
+    const __m512i times = _mm512_permutexvar_epi16(block_of_word, words);
+    const __m512i even = _mm512_sub_epi16(_mm512_and_si512(quants[i], Words(0x00ff)), Words(32));
+    const __m512i odd = _mm512_sub_epi16(_mm512_srli_epi16(quants[i], 8), Words(32));
+    const __m512i rounded =
+        JoinHighBytes(_mm512_adds_epi16(_mm512_mullo_epi16(even, times), Words(128)),
+                      _mm512_adds_epi16(_mm512_mullo_epi16(odd, times), Words(128)));
+    _mm512_store_si512(out + 64 * i, _mm512_xor_si512(rounded, Bytes(0x80)));
+  }
+}
+
+template <DType kType>
+MCV_INLINE void RoundBlock(const std::byte* block, const RoundingFactors& factors, uint8_t* out) {
+  if constexpr (kType == DType::kQ6_K) {
+    RoundSixBits(block, factors, out);
+  } else {
+    RoundNibbles<kType == DType::kQ5_K>(block, factors, out);
   }
 }
 
@@ -222,26 +221,65 @@ MCV_INLINE void PrefetchBlock(const std::byte* block, int64_t bytes) {
   }
 }
 
-void PackRows(DType type, const std::byte* rows, int64_t row_bytes, int64_t count, int64_t k,
-              std::byte* panel) {
-  alignas(64) uint32_t buffer[kPanelRows][kWords];
+using PanelRows = uint32_t[kPanelRows][kWords];
+
+void TransposeRows(const PanelRows& rows, PanelBlock* out) {
+  for (int64_t w = 0; w < kWords; w += kLanes) {
+    TransposeTile(&rows[0][w], kWords, &out->words[w][0], kPanelRows);
+    TransposeTile(&rows[kLanes][w], kWords, &out->words[w][kLanes], kPanelRows);
+  }
+}
+
+template <DType kType>
+void PackKRows(const std::byte* rows, int64_t row_bytes, int64_t count, int64_t k,
+               PanelBlock* out) {
+  constexpr int64_t kBytes =
+      kType == DType::kQ6_K ? 210 : NibbleBlock<kType == DType::kQ5_K>::kBytes;
+  alignas(64) PanelRows buffer;
+  if (count < kPanelRows) std::memset(buffer, 0, sizeof buffer);
+  RoundingFactors factors[kPanelRows];
+  for (int64_t i = 0; i < k; i += kSuperBlock, rows += kBytes, ++out) {
+    for (int64_t r = 0; r < kPanelRows; ++r) {
+      out->scales[r] = r < count ? FactorsOf<kType>(rows + r * row_bytes, &factors[r]) : 0.0f;
+    }
+    for (int64_t r = 0; r < count; ++r) {
+      PrefetchBlock(rows + r * row_bytes + kBytes, kBytes);
+      RoundBlock<kType>(rows + r * row_bytes, factors[r], reinterpret_cast<uint8_t*>(buffer[r]));
+    }
+    TransposeRows(buffer, out);
+  }
+}
+
+void PackAnyRows(DType type, const std::byte* rows, int64_t row_bytes, int64_t count, int64_t k,
+                 PanelBlock* out) {
+  alignas(64) PanelRows buffer;
   if (count < kPanelRows) std::memset(buffer, 0, sizeof buffer);
   const DTypeTraits& traits = Traits(type);
-  auto* out = reinterpret_cast<PanelBlock*>(panel);
-  for (int64_t i = 0; i < k; i += kSuperBlock, ++out) {
+  const int64_t block_bytes = kSuperBlock / traits.block_elements * traits.block_bytes;
+  for (int64_t i = 0; i < k; i += kSuperBlock, rows += block_bytes, ++out) {
     const int64_t n = k - i < kSuperBlock ? k - i : kSuperBlock;
-    const std::byte* at = rows + i / traits.block_elements * traits.block_bytes;
-    const int64_t block_bytes = kSuperBlock / traits.block_elements * traits.block_bytes;
     for (int64_t r = 0; r < kPanelRows; ++r) {
-      if (r < count) PrefetchBlock(at + r * row_bytes + block_bytes, block_bytes);
-      out->scales[r] =
-          r < count ? Requantize(type, at + r * row_bytes, n, reinterpret_cast<uint8_t*>(buffer[r]))
-                    : 0.0f;
+      if (r < count) PrefetchBlock(rows + r * row_bytes + block_bytes, block_bytes);
+      out->scales[r] = r < count ? RequantizeAny(type, rows + r * row_bytes, n,
+                                                 reinterpret_cast<uint8_t*>(buffer[r]))
+                                 : 0.0f;
     }
-    for (int64_t w = 0; w < kWords; w += kLanes) {
-      TransposeTile(&buffer[0][w], kWords, &out->words[w][0], kPanelRows);
-      TransposeTile(&buffer[kLanes][w], kWords, &out->words[w][kLanes], kPanelRows);
-    }
+    TransposeRows(buffer, out);
+  }
+}
+
+void PackRows(DType type, const std::byte* rows, int64_t row_bytes, int64_t count, int64_t k,
+              std::byte* panel) {
+  auto* out = reinterpret_cast<PanelBlock*>(panel);
+  switch (type) {
+    case DType::kQ4_K:
+      return PackKRows<DType::kQ4_K>(rows, row_bytes, count, k, out);
+    case DType::kQ5_K:
+      return PackKRows<DType::kQ5_K>(rows, row_bytes, count, k, out);
+    case DType::kQ6_K:
+      return PackKRows<DType::kQ6_K>(rows, row_bytes, count, k, out);
+    default:
+      return PackAnyRows(type, rows, row_bytes, count, k, out);
   }
 }
 
@@ -278,8 +316,8 @@ void PackTokens(const float* x, int64_t stride, int64_t tokens, int64_t k, std::
 
 // One instruction as text: GCC 12 copies accumulators around the intrinsic and then spills them;
 // tied here, all 24 stay in registers.
-MCV_INLINE void DotInto(__m512i& sums, __m512i weights, const uint32_t* token) {
-  asm("vpdpbusd %2%{1to16%}, %1, %0" : "+v"(sums) : "v"(weights), "m"(*token));
+MCV_INLINE void DotInto(__m512i& sums, __m512i weights, __m512i token) {
+  asm("vpdpbusd %2, %1, %0" : "+v"(sums) : "v"(weights), "v"(token));
 }
 
 template <int kTokens, int kVectors>
@@ -296,7 +334,8 @@ void Tile(const PanelKernel::TileArgs& args) {
     }
     const uint32_t* weights = panel->words[0];
     const uint32_t* tokens = strip->words[0];
-    int64_t words = kWords;
+    const int64_t left = args.k - b * kSuperBlock;
+    int64_t words = left < kSuperBlock ? (left + 3) / 4 : kWords;
     asm("" : "+r"(words));  // hides the trip count: knowing it, GCC 12 unrolls and spills the sums
     for (int64_t w = 0; w < words; ++w, weights += kPanelRows, tokens += kStrip) {
       __m512i four[kVectors];
@@ -304,8 +343,9 @@ void Tile(const PanelKernel::TileArgs& args) {
       for (int v = 0; v < kVectors; ++v) four[v] = _mm512_load_si512(weights + v * kLanes);
       MCV_UNROLL
       for (int t = 0; t < kTokens; ++t) {
+        const __m512i token = BroadcastOnce(tokens + t);
         MCV_UNROLL
-        for (int v = 0; v < kVectors; ++v) DotInto(sums[t][v], four[v], tokens + t);
+        for (int v = 0; v < kVectors; ++v) DotInto(sums[t][v], four[v], token);
       }
     }
     const bool add = args.accumulate || b > 0;

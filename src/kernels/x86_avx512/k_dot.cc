@@ -1,12 +1,14 @@
 // A few tokens times Q4_K, Q5_K or Q6_K rows, read once and in place: the memory's speed is
 // the limit, so the work per byte must be small.
 //
-// Four rows at a time. Quants times int8 tokens go through vpdpbusd; each 32-bit lane then belongs
-// to one block of the super-block. Two such vectors packed to 16 bits (no lane exceeds 32,004) are
-// multiplied with the blocks' integer scales and added up by one vpmaddwd or vpdpwssd, so the whole
-// super-block is an exact integer before the two fp32 scales touch it. What the types subtract (the
-// minimum of a Q4_K block, the 32 of Q6_K) comes from sums of the token's quants, made once per
-// token. For Q4_K the headers of four rows fill one vector and are unpacked together.
+// Four rows at a time, a quarter of the piece from each other: four streams that the processor
+// follows (docs/decisions/2026-11-26-decode-from-memory.md). Quants times int8 tokens go through
+// vpdpbusd; each 32-bit lane then belongs to one block of the super-block. Two such vectors packed
+// to 16 bits (no lane exceeds 32,004) are multiplied with the blocks' integer scales and added up
+// by one vpmaddwd or vpdpwssd, so the whole super-block is an exact integer before the two fp32
+// scales touch it. What the types subtract (the minimum of a Q4_K block, the 32 of Q6_K) comes from
+// sums of the token's quants, made once per token. For Q4_K the headers of four rows fill one
+// vector and are unpacked together.
 #include <immintrin.h>
 
 #include <cstdint>
@@ -44,17 +46,22 @@ MCV_INLINE __m512i ScaledDots(const __m512i (&weights)[4], __m512i scales01, __m
   return _mm512_dpwssd_epi32(_mm512_madd_epi16(dots01, scales01), dots23, scales23);
 }
 
-// Asks for the same place of the next rows while these are worked on: their addresses are a known
-// distance away, where a hardware prefetcher sees four short streams that stop at every page.
-MCV_INLINE void Prefetch(const std::byte* p, int64_t ahead, int bytes) {
-  for (int i = 0; i < bytes; i += 64) {
-    _mm_prefetch(reinterpret_cast<const char*>(p + ahead + i), _MM_HINT_T1);
+// The hardware's own streams stop at every page. Rows lie behind each other, so what is fetched
+// past the end of a row is soon needed; past the last row this touches nothing: a prefetch cannot
+// fault.
+MCV_INLINE void PrefetchAhead(const std::byte* block, int64_t bytes) {
+  constexpr int64_t kAhead = 2048;
+  for (int64_t i = 0; i < bytes; i += 64) {
+    _mm_prefetch(reinterpret_cast<const char*>(block + kAhead + i), _MM_HINT_T0);
   }
 }
 
+// Rows whose sums are out[t * out_stride + r * out_apart].
 struct RowGroup {
   const std::byte* rows[kRows];
-  int64_t ahead;  // bytes to the next group, 0 if there is none
+  float* out;
+  int64_t out_apart;
+  int64_t out_stride;
 };
 
 // --- Q4_K and Q5_K.
@@ -103,8 +110,7 @@ MCV_INLINE FourHeaders UnpackHeaders(const std::byte* const (&at)[kRows]) {
 }
 
 template <bool kFiveBits, int kTokens>
-void NibbleRows(const RowGroup& group, const TokenBlock* const* tokens, int64_t blocks, float* out,
-                int64_t out_stride) {
+void NibbleRows(const RowGroup& group, const TokenBlock* const* tokens, int64_t blocks) {
   constexpr int kBytes = NibbleBlock<kFiveBits>::kBytes;
   const __m512i spread01 = SpreadScales(0);
   const __m512i spread23 = SpreadScales(4);
@@ -124,7 +130,7 @@ void NibbleRows(const RowGroup& group, const TokenBlock* const* tokens, int64_t 
     MCV_UNROLL
     for (int r = 0; r < kRows; ++r) {
       at[r] = group.rows[r] + b * kBytes;
-      if (group.ahead != 0) Prefetch(at[r], group.ahead, kBytes);
+      PrefetchAhead(at[r], kBytes);
     }
     const FourHeaders headers = UnpackHeaders(at);
     const __m512i minimum_words = _mm512_shuffle_epi8(headers.bytes, spread_minima);
@@ -160,7 +166,8 @@ void NibbleRows(const RowGroup& group, const TokenBlock* const* tokens, int64_t 
     _mm512_store_ps(minimum, minima[t]);
     for (int r = 0; r < kRows; ++r) {
       const float* m = minimum + 4 * r;
-      out[t * out_stride + r] = SumLanes(sums[r][t]) - ((m[0] + m[1]) + (m[2] + m[3]));
+      group.out[t * group.out_stride + r * group.out_apart] =
+          SumLanes(sums[r][t]) - ((m[0] + m[1]) + (m[2] + m[3]));
     }
   }
 }
@@ -168,8 +175,7 @@ void NibbleRows(const RowGroup& group, const TokenBlock* const* tokens, int64_t 
 // --- Q6_K.
 
 template <int kTokens>
-void SixBitRows(const RowGroup& group, const TokenBlock* const* tokens, int64_t blocks, float* out,
-                int64_t out_stride) {
+void SixBitRows(const RowGroup& group, const TokenBlock* const* tokens, int64_t blocks) {
   constexpr int kBytes = 210;
   // Lane j of the packed dots holds blocks j (4 words) and j + 4 (4 words), then j + 8 and j + 12.
   alignas(64) int16_t order[2][32];
@@ -189,7 +195,7 @@ void SixBitRows(const RowGroup& group, const TokenBlock* const* tokens, int64_t 
     MCV_UNROLL
     for (int r = 0; r < kRows; ++r) {
       const std::byte* at = group.rows[r] + b * kBytes;
-      if (group.ahead != 0) Prefetch(at, group.ahead, kBytes);
+      PrefetchAhead(at, kBytes);
       __m512i weights[4];
       UnpackSixBits(at, weights);
       const __m256i scales =
@@ -213,19 +219,20 @@ void SixBitRows(const RowGroup& group, const TokenBlock* const* tokens, int64_t 
     }
   }
   for (int t = 0; t < kTokens; ++t) {
-    for (int r = 0; r < kRows; ++r) out[t * out_stride + r] = SumLanes(sums[r][t]);
+    for (int r = 0; r < kRows; ++r) {
+      group.out[t * group.out_stride + r * group.out_apart] = SumLanes(sums[r][t]);
+    }
   }
 }
 
 // --- The loops around: groups of rows, groups of tokens.
 
 template <DType kType, int kTokens>
-void RunRows(const RowGroup& group, const TokenBlock* const* tokens, int64_t blocks, float* out,
-             int64_t out_stride) {
+void RunRows(const RowGroup& group, const TokenBlock* const* tokens, int64_t blocks) {
   if constexpr (kType == DType::kQ6_K) {
-    SixBitRows<kTokens>(group, tokens, blocks, out, out_stride);
+    SixBitRows<kTokens>(group, tokens, blocks);
   } else {
-    NibbleRows<kType == DType::kQ5_K, kTokens>(group, tokens, blocks, out, out_stride);
+    NibbleRows<kType == DType::kQ5_K, kTokens>(group, tokens, blocks);
   }
 }
 
@@ -236,22 +243,31 @@ void RunTokens(const DotKernel::Args& args, int64_t first) {
     tokens[t] = reinterpret_cast<const TokenBlock*>(args.tokens + (first + t) * args.token_bytes);
   }
   const int64_t blocks = args.k / kSuperBlock;
-  for (int64_t row = 0; row < args.rows; row += kRows) {
-    const int64_t left = args.rows - row;
-    RowGroup group;
-    for (int64_t r = 0; r < kRows; ++r) {  // past the end: the last row again, result dropped
-      group.rows[r] = args.weights + (row + (r < left ? r : left - 1)) * args.row_bytes;
+  const int64_t apart = args.rows / kRows;
+  RowGroup group;
+  group.out_stride = args.out_stride;
+  group.out_apart = apart;
+  for (int64_t row = 0; row < apart; ++row) {
+    for (int64_t r = 0; r < kRows; ++r) {
+      group.rows[r] = args.weights + (row + r * apart) * args.row_bytes;
     }
-    group.ahead = left >= 2 * kRows ? kRows * args.row_bytes : 0;
-    float* out = args.out + first * args.out_stride + row;
-    if (left >= kRows) {
-      RunRows<kType, kTokens>(group, tokens, blocks, out, args.out_stride);
-      continue;
-    }
-    float part[kTokens * kRows];
-    RunRows<kType, kTokens>(group, tokens, blocks, part, kRows);
-    for (int t = 0; t < kTokens; ++t) {
-      for (int64_t r = 0; r < left; ++r) out[t * args.out_stride + r] = part[t * kRows + r];
+    group.out = args.out + first * args.out_stride + row;
+    RunRows<kType, kTokens>(group, tokens, blocks);
+  }
+  const int64_t done = kRows * apart;
+  if (done == args.rows) return;
+  for (int64_t r = 0; r < kRows; ++r) {  // past the end: the last row again, result dropped
+    group.rows[r] =
+        args.weights + (done + r < args.rows ? done + r : args.rows - 1) * args.row_bytes;
+  }
+  float part[kTokens * kRows];
+  group.out = part;
+  group.out_apart = 1;
+  group.out_stride = kRows;
+  RunRows<kType, kTokens>(group, tokens, blocks);
+  for (int t = 0; t < kTokens; ++t) {
+    for (int64_t r = done; r < args.rows; ++r) {
+      args.out[(first + t) * args.out_stride + r] = part[t * kRows + r - done];
     }
   }
 }

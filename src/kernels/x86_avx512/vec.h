@@ -67,6 +67,14 @@ MCV_INLINE Vec InRegister(Vec v) {
   return v;
 }
 
+// A word in every lane, loaded once however often it is used: as text, so that GCC cannot make the
+// load an operand of each use. Tiles wait for the two load ports otherwise.
+MCV_INLINE __m512i BroadcastOnce(const uint32_t* p) {
+  __m512i v;
+  asm volatile("vpbroadcastd %1, %0" : "=v"(v) : "m"(*p));
+  return v;
+}
+
 // Whole numbers of the int8 range as 16 bytes.
 MCV_INLINE void StoreInt8(int8_t* p, Vec v) {
   _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(v)));
