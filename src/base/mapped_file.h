@@ -24,7 +24,8 @@ class MappedFile {
  public:
   // Maps the whole regular file. Errors name the path and the reason (missing, a folder, no
   // permission, empty). The size is taken from the open descriptor, so the mapping never extends
-  // past the end.
+  // past the end. Asks for large pages: kernel and file system may have what they read from now on
+  // in pieces of 2 MB.
   static Result<MappedFile> Open(const std::string& path);
 
   MappedFile() = default;
@@ -46,8 +47,11 @@ class MappedFile {
   bool in_memory() const { return in_memory_; }
 
   // Hints for the kernel on parts of any mapping; they change residency, never contents.
-  // Reads the range ahead (asynchronously).
-  static void WillNeed(std::span<const std::byte> range);
+  // Makes the range resident if all of it is in the file cache now, in one call instead of a fault
+  // for every few pages. Does nothing where the system has no such call (Linux before 5.14).
+  static void MapCached(std::span<const std::byte> range);
+  // Reads the range into the file cache and waits for it; it is not resident afterwards.
+  static void ReadIntoCache(std::span<const std::byte> range);
   // Gives the range's resident pages back; they come again from the file when touched.
   static void Drop(std::span<const std::byte> range);
   // How many of the pages that the range touches are in the file cache now. IoError if the system

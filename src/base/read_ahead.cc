@@ -1,6 +1,7 @@
 #include "base/read_ahead.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <utility>
 
 #include "base/mapped_file.h"
@@ -8,8 +9,24 @@
 namespace mcv {
 namespace {
 
+using Bytes = std::span<const std::byte>;
+
 // Large enough for a disk's full speed, small enough to stop at once.
 constexpr size_t kPieceBytes = size_t{4} << 20;
+
+// Cut where large pages begin, so that none is asked for twice.
+std::vector<Bytes> Pieces(std::span<const Bytes> ranges) {
+  std::vector<Bytes> pieces;
+  for (Bytes range : ranges) {
+    while (!range.empty()) {
+      const size_t past = reinterpret_cast<uintptr_t>(range.data()) % kPieceBytes;
+      const size_t count = std::min(kPieceBytes - past, range.size());
+      pieces.push_back(range.first(count));
+      range = range.subspan(count);
+    }
+  }
+  return pieces;
+}
 
 }  // namespace
 
@@ -27,14 +44,18 @@ void ReadAhead::Wait() {
 
 // What is in the cache already, or where the system does not say, is left alone.
 void ReadAhead::Run() const {
-  for (const std::span<const std::byte> range : ranges_) {
-    for (size_t i = 0; i < range.size(); i += kPieceBytes) {
-      if (stop_.load(std::memory_order_relaxed)) return;
-      const auto piece = range.subspan(i, std::min(kPieceBytes, range.size() - i));
-      const auto pages = MappedFile::CountCached(piece);
-      if (pages.ok() && pages->cached < pages->all) MappedFile::WillNeed(piece);
-    }
+  for (const Bytes piece : Pieces(ranges_)) {
+    if (stop_.load(std::memory_order_relaxed)) return;
+    const auto pages = MappedFile::CountCached(piece);
+    if (pages.ok() && pages->cached < pages->all) MappedFile::ReadIntoCache(piece);
   }
+}
+
+void MapCached(std::span<const Bytes> ranges, ThreadPool& pool) {
+  const std::vector<Bytes> pieces = Pieces(ranges);
+  pool.For(static_cast<int64_t>(pieces.size()), 1, [&](int64_t begin, int64_t end, int) {
+    for (int64_t i = begin; i < end; ++i) MappedFile::MapCached(pieces[static_cast<size_t>(i)]);
+  });
 }
 
 }  // namespace mcv

@@ -270,14 +270,17 @@ Result<std::unique_ptr<Session>> Engine::NewSession() const {
     // The encoder's pages are given back before the language model's are touched, and those before
     // a later picture, so that the two are never resident together. What was given back stays in
     // the file cache while there is room.
-    parts.before_encoding = [this] {
+    parts.before_encoding = [this, pool = &resources->pool] {
       files_.Drop(TensorFile::kText);
-      files_.WillNeed(TensorFile::kVision);
+      MapCached(files_.MappedRanges(TensorFile::kVision), *pool);
     };
     parts.after_encoding = [this] { files_.Drop(TensorFile::kVision); };
     parts.picture_cache = options_.picture_cache;
     parts.encoder_id = [this] { return encoder_id(); };
   }
+  parts.before_reading = [this, pool = &resources->pool] {
+    MapCached(files_.MappedRanges(TensorFile::kText, ModelFiles::RangesOf::kReadWhole), *pool);
+  };
   parts.owner = std::move(resources);
   StartReadingAhead();
   return Session::Create(std::move(parts));

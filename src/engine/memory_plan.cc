@@ -32,6 +32,13 @@ int64_t RowsBytes(const ModelConfig& config, const std::vector<PictureShape>& pi
          static_cast<int64_t>(sizeof(float));
 }
 
+PatchGrid LargerSides(const PatchGrid& a, const PatchGrid& b) {
+  return {std::max(a.rows, b.rows), std::max(a.cols, b.cols)};
+}
+
+// Buffers that are taken as a whole.
+int64_t Whole(int64_t bytes) { return UntouchedMemory::ResidentBytes(bytes, PageSize::kLarge); }
+
 // One plan in the making.
 class Planner {
  public:
@@ -39,14 +46,14 @@ class Planner {
       : model_(model), request_(request) {
     for (const PictureShape& picture : request.pictures) {
       patches_ = std::max(patches_, picture.patches);
-      cols_ = std::max(cols_, picture.patch_cols);
+      sides_ = LargerSides(sides_, picture.sides);
       pixels_ = std::max(pixels_, picture.pixel_bytes + picture.decoding_bytes);
     }
     has_pictures_ = model.config.has_vision && patches_ > 0;
     if (has_pictures_) {
       ScratchSetting kernels = request.kernels;
       kernels.numerics = request.encoder_numerics.value_or(kernels.numerics);
-      view_ = MemoryOfView(model.config, model.shapes, patches_, cols_, kernels);
+      view_ = MemoryOfView(model.config, model.shapes, patches_, sides_, kernels);
     }
     const TextConfig& text = model.config.text;
     batch_ = MemoryOfBatch(text, model.shapes.text(), request.cache_type,
@@ -137,12 +144,12 @@ class Planner {
   void AddBuffers() {
     const int64_t vocab = model_.config.text.vocab;
     const int64_t text =
-        batch_.activations + batch_.tables + kSamplingBytesPerToken * vocab * request_.beams;
-    const int64_t scratch = std::max(view_.scratch, batch_.scratch);
-    Add("encoder's buffers", {0, view_.activations + view_.tables, 0, 0});
+        Whole(batch_.activations) + batch_.tables + kSamplingBytesPerToken * vocab * request_.beams;
+    const int64_t scratch = Whole(std::max(view_.scratch, batch_.scratch));
+    Add("encoder's buffers", {0, Whole(view_.activations) + view_.tables, 0, 0});
     Add("language model's buffers", {0, WhenLater(text), text, text});
     Add("kernels' scratch",
-        {0, request_.whole_context ? WhenLater(scratch) : view_.scratch, scratch, scratch});
+        {0, request_.whole_context ? WhenLater(scratch) : Whole(view_.scratch), scratch, scratch});
   }
 
   void AddPictures() {
@@ -156,15 +163,18 @@ class Planner {
   const MemoryModel& model_;
   const MemoryRequest& request_;
   bool has_pictures_ = false;
-  int64_t patches_ = 0, cols_ = 0, pixels_ = 0;
+  int64_t patches_ = 0, pixels_ = 0;
+  PatchGrid sides_;
   ViewMemory view_;
   BatchMemory batch_;
   MemoryPlan plan_;
 };
 
-int64_t PatchesOf(const PixelSize& size, int patch) {
-  return int64_t{size.width / patch} * (size.height / patch);
+PatchGrid SidesOf(const PixelSize& size, int patch) {
+  return {size.height / patch, size.width / patch};
 }
+
+int64_t PatchesOf(const PixelSize& size, int patch) { return SidesOf(size, patch).num_patches(); }
 
 int64_t PixelBytes(const PixelSize& size) { return int64_t{3} * size.width * size.height; }
 
@@ -214,12 +224,12 @@ PictureShape PictureShapeOf(const ModelConfig& config, int width, int height) {
   shape.height = height;
   shape.views = plan.num_views();
   shape.patches = PatchesOf(plan.overview, patch);
-  shape.patch_cols = plan.overview.width / patch;
+  shape.sides = SidesOf(plan.overview, patch);
   shape.pixel_bytes = PixelBytes(plan.overview);
   shape.decoding_bytes = PixelBytes({width, height});
   if (plan.is_cut()) {
     shape.patches = std::max(shape.patches, PatchesOf(plan.cell, patch));
-    shape.patch_cols = std::max<int64_t>(shape.patch_cols, plan.cell.width / patch);
+    shape.sides = LargerSides(shape.sides, SidesOf(plan.cell, patch));
     shape.pixel_bytes += 2 * PixelBytes(plan.refine);
   }
   for (const PlaceholderPiece& piece : ImagePlaceholder(plan, StyleOf(config), 0)) {

@@ -20,6 +20,7 @@
 #include "model/weights.h"
 #include "spec/config.h"
 #include "spec/model_files.h"
+#include "spec/vision/positions.h"
 
 namespace mcv {
 
@@ -50,7 +51,7 @@ struct PictureShape {
   int width = 0, height = 0;  // upright
   int views = 0;
   int64_t patches = 0;         // of the largest view, padding included
-  int64_t patch_cols = 0;      // of the widest
+  PatchGrid sides;             // the most patches that any view has each way
   int64_t positions = 0;       // in the prompt, brackets included
   int64_t pixel_bytes = 0;     // the views', and the resized picture that they are cut from
   int64_t decoding_bytes = 0;  // the picture itself and what its decoder needs

@@ -192,9 +192,9 @@ Result<Answer> Session::Ask(const Question& question, const AskOptions& options,
     TraceScope scope(parts_.trace, Zone::kTokenize);
     MCV_ASSIGN_OR_RETURN(prompt, BuildPrompt(question));
   }
-  ReleaseEncoder();
   const int64_t before = parts_.text->length();
   const auto prefill_start = Clock::now();
+  PrepareLanguageModel();
   MCV_RETURN_IF_ERROR(ReadPrompt(prompt, options, callbacks));
   const double prefill_seconds = SecondsSince(prefill_start);
   const double start_to_prefill_end = SecondsSince(start);

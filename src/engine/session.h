@@ -94,6 +94,8 @@ struct SessionParts {
   // Called when the encoder is about to be used, and when it will not be used for a while.
   std::function<void()> before_encoding;
   std::function<void()> after_encoding;
+  // Called when the language model is about to be used: the first time, and after the encoder.
+  std::function<void()> before_reading;
   // Pictures encoded before, by this session or another; null: none. Then `encoder_id` says what
   // their rows depend on besides the picture; it is called when a picture is added.
   std::shared_ptr<PictureCache> picture_cache;
@@ -172,6 +174,7 @@ class Session {
   // Back to `positions` held, as if nothing had been asked since.
   void GoBack(int64_t positions);
   void ReleaseEncoder();
+  void PrepareLanguageModel();
 
   SessionParts parts_;
   ChatEncoder chat_;
@@ -184,6 +187,7 @@ class Session {
   std::vector<int32_t> unread_;  // ids of the answer that the model has not read yet
   std::vector<float> logits_;    // [1, V]
   bool encoder_used_ = false;
+  bool language_model_ready_ = false;
 };
 
 }  // namespace mcv

@@ -136,9 +136,10 @@ Status Session::EncodeViews(const Image& image, const AddImageOptions& options, 
   stats.resize_seconds = SecondsSince(start);
   std::vector<float> rows(static_cast<size_t>(stats.rows * parts_.encoder->width()));
 
+  const auto encode_start = Clock::now();
   if (parts_.before_encoding) parts_.before_encoding();
   encoder_used_ = true;
-  const auto encode_start = Clock::now();
+  language_model_ready_ = false;
   MCV_RETURN_IF_ERROR(RunEncoder(views, options, picture, &rows));
   stats.encode_seconds = SecondsSince(encode_start);
   picture->rows = std::make_shared<const std::vector<float>>(std::move(rows));
@@ -182,6 +183,13 @@ void Session::ReleaseEncoder() {
   encoder_used_ = false;
   parts_.encoder->Release();
   if (parts_.after_encoding) parts_.after_encoding();
+}
+
+void Session::PrepareLanguageModel() {
+  ReleaseEncoder();
+  if (language_model_ready_) return;
+  language_model_ready_ = true;
+  if (parts_.before_reading) parts_.before_reading();
 }
 
 }  // namespace mcv

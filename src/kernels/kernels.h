@@ -17,6 +17,7 @@
 #include "base/status.h"
 #include "base/thread_pool.h"
 #include "base/trace.h"
+#include "base/untouched_memory.h"
 #include "formats/dtype.h"
 
 namespace mcv {
@@ -88,7 +89,7 @@ struct Context {
   Trace* trace = nullptr;
   Blocking blocking;
   // Scratch that grows to the largest need once and is reused; owned by the context.
-  std::vector<std::byte> scratch;
+  UntouchedMemory scratch;
 };
 
 // Targets that this machine can run, best first: "avx512bf16", ..., "avx2", "portable", "ref".

@@ -7,22 +7,18 @@
 
 namespace mcv {
 
-namespace {
-constexpr std::align_val_t kAlignment{64};
-}
-
-void Arena::Free::operator()(float* data) const { ::operator delete[](data, kAlignment); }
-
 void Arena::Reset(int64_t floats) {
   used_ = 0;
   if (floats <= capacity_) return;
-  data_.reset();  // the old memory first, so that the peak is the larger of the two, not the sum
-  data_.reset(new (kAlignment) float[static_cast<size_t>(floats)]);
+  // The old memory first, so that the peak is the larger of the two, not the sum.
+  data_ = UntouchedMemory();
+  data_ = UntouchedMemory::Take(floats * static_cast<int64_t>(sizeof(float)), PageSize::kLarge);
+  if (data_.empty()) throw std::bad_alloc();
   capacity_ = floats;
 }
 
 MatView Arena::Take(int64_t rows, int64_t cols) {
-  MatView view(data_.get() + used_, rows, cols);
+  MatView view(reinterpret_cast<float*>(data_.data()) + used_, rows, cols);
   used_ += Need(rows, cols);
   MCV_CHECK(used_ <= capacity_);
   return view;

@@ -3,9 +3,8 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
-#include <vector>
 
+#include "base/untouched_memory.h"
 #include "kernels/kernels.h"
 #include "spec/config.h"
 
@@ -26,10 +25,7 @@ class Arena {
   static int64_t Need(int64_t rows, int64_t cols) { return (rows * cols + 15) / 16 * 16; }
 
  private:
-  struct Free {
-    void operator()(float* data) const;
-  };
-  std::unique_ptr<float, Free> data_;
+  UntouchedMemory data_;
   int64_t capacity_ = 0;
   int64_t used_ = 0;
 };

@@ -90,7 +90,7 @@ void NoteLayer(const TextLayerWeights& w, int64_t tokens, ScratchOfPass& scratch
 }  // namespace
 
 ViewMemory MemoryOfView(const ModelConfig& config, const Weights& weights, int64_t patches,
-                        int64_t cols, const ScratchSetting& setting) {
+                        const PatchGrid& sides, const ScratchSetting& setting) {
   ScratchOfPass layers(setting);
   NoteTower(weights.vision(), config.vision, patches, layers);
   ScratchSetting around_setting = setting;
@@ -100,8 +100,8 @@ ViewMemory MemoryOfView(const ModelConfig& config, const Weights& weights, int64
   NoteResampler(weights.resampler(), config.resampler, patches, around);
   ViewMemory memory;
   memory.activations = VisionActivations::FloatsFor(config, patches) * kFloat;
-  memory.tables = KeyPositions::BytesFor(config.resampler, patches) +
-                  StretchedTable::BytesFor(config.vision, patches, cols);
+  memory.tables = KeyPositions::BytesFor(config.resampler, patches, sides) +
+                  StretchedTable::BytesFor(config.vision, patches, sides.cols);
   memory.scratch = std::max(layers.bytes(), around.bytes());
   return memory;
 }

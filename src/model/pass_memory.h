@@ -7,6 +7,7 @@
 #include "kernels/kernels.h"
 #include "model/weights.h"
 #include "spec/config.h"
+#include "spec/vision/positions.h"
 
 namespace mcv {
 
@@ -17,10 +18,10 @@ struct ViewMemory {
   int64_t scratch = 0;  // in the context; stays until something larger replaces it
 };
 
-// The largest view: patches with padding, and its patch columns (for stretched position tables).
-// setting.numerics are the encoder's.
+// The largest view: patches with padding, and the most patches that any view has each way (for
+// tables of positions). setting.numerics are the encoder's.
 ViewMemory MemoryOfView(const ModelConfig& config, const Weights& weights, int64_t patches,
-                        int64_t cols, const ScratchSetting& setting);
+                        const PatchGrid& sides, const ScratchSetting& setting);
 
 // Bytes while tokens are read or said.
 struct BatchMemory {

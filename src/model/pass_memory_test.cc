@@ -28,7 +28,7 @@ class PassMemoryTest
   ScratchSetting Setting() const {
     return {model_.context.table, model_.context.numerics, kThreads};
   }
-  int64_t ScratchTaken() const { return static_cast<int64_t>(model_.context.scratch.size()); }
+  int64_t ScratchTaken() const { return model_.context.scratch.size(); }
 
   TestModel model_;
   Weights shapes_;
@@ -47,7 +47,7 @@ TEST_P(PassMemoryTest, AViewTakesWhatIsPlanned) {
                   .Encode(view, PositionIds(grids, config.vision)[0], {},
                           {out.data(), encoder.rows_per_view(), encoder.width()})
                   .ok());
-  const ViewMemory planned = MemoryOfView(config, shapes_, rows * cols, cols, Setting());
+  const ViewMemory planned = MemoryOfView(config, shapes_, rows * cols, {rows, cols}, Setting());
   EXPECT_EQ(ScratchTaken(), planned.scratch);
   VisionActivations activations;
   activations.Shape(config, rows * cols);

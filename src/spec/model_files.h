@@ -107,12 +107,14 @@ class ModelFiles {
   // Bytes of the files that are mapped and not in memory.
   uint64_t mapped_bytes() const;
 
-  // Hints on the pages of one half of the model: read ahead, or give back to the system.
-  void WillNeed(TensorFile half) const;
+  // Gives the pages of one half of the model back to the system, which may keep them cached.
   void Drop(TensorFile half) const;
   // Where one half lies in its mapped files, in their order; empty for a model in memory.
   // Tensors that lie side by side are one range, so that no page between two of them is left out.
-  std::vector<std::span<const std::byte>> MappedRanges(TensorFile half) const;
+  // kReadWhole: without a table of which only the tokens' rows are looked up.
+  enum class RangesOf { kAll, kReadWhole };
+  std::vector<std::span<const std::byte>> MappedRanges(TensorFile half,
+                                                       RangesOf which = RangesOf::kAll) const;
 
  private:
   ModelFiles() = default;

@@ -12,10 +12,13 @@ constexpr int kMostPadding = 4096;
 
 }  // namespace
 
-std::vector<std::span<const std::byte>> ModelFiles::MappedRanges(TensorFile half) const {
+std::vector<std::span<const std::byte>> ModelFiles::MappedRanges(TensorFile half,
+                                                                 RangesOf which) const {
   std::vector<TensorData> parts;
   for (const TensorSpec& spec : table_) {
     if (spec.file != half) continue;
+    const bool looked_up = spec.id == "text.embed" && !config_.text.tied_head;
+    if (looked_up && which == RangesOf::kReadWhole) continue;
     auto data = Find(spec);
     if (data.ok() && data->file && !data->file->in_memory()) parts.push_back(*std::move(data));
   }
@@ -54,10 +57,6 @@ uint64_t ModelFiles::mapped_bytes() const {
   uint64_t bytes = 0;
   for (const auto& mapping : Mappings()) bytes += mapping->in_memory() ? 0 : mapping->data().size();
   return bytes;
-}
-
-void ModelFiles::WillNeed(TensorFile half) const {
-  for (const auto range : MappedRanges(half)) MappedFile::WillNeed(range);
 }
 
 void ModelFiles::Drop(TensorFile half) const {

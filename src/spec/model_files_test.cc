@@ -156,7 +156,6 @@ TEST_F(ModelFilesTest, EveryRowIsFoundInTheCommittedModels) {
       EXPECT_NE(data->file, nullptr);
       EXPECT_EQ(data->from_hf, files->is_hf());
     }
-    files->WillNeed(TensorFile::kVision);
     files->Drop(TensorFile::kVision);
     EXPECT_EQ(files->Find("text.7.attn_q").status().code(), StatusCode::kNotFound);
   }

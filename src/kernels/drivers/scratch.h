@@ -3,7 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <vector>
+#include <new>
 
 #include "kernels/kernels.h"
 
@@ -22,18 +22,16 @@ class ScratchPlan {
   }
 
   // What Acquire() makes the context hold.
-  int64_t bytes() const { return total_ + kAlignment; }
+  int64_t bytes() const { return total_; }
 
   std::byte* Acquire(Context& ctx) const {
-    const size_t need = static_cast<size_t>(bytes());
-    if (ctx.scratch.size() < need) {
+    if (ctx.scratch.size() < bytes()) {
       // Nothing in it is worth copying, and the old and the new are never held together.
-      std::vector<std::byte>().swap(ctx.scratch);
-      ctx.scratch.resize(need);
+      ctx.scratch = UntouchedMemory();
+      ctx.scratch = UntouchedMemory::Take(bytes(), PageSize::kLarge);
+      if (ctx.scratch.empty()) throw std::bad_alloc();
     }
-    const auto address = reinterpret_cast<uintptr_t>(ctx.scratch.data());
-    const uintptr_t aligned = (address + kAlignment - 1) & ~uintptr_t{kAlignment - 1};
-    return ctx.scratch.data() + (aligned - address);
+    return ctx.scratch.data();
   }
 
   static int64_t RoundUp(int64_t bytes) { return (bytes + kAlignment - 1) & -kAlignment; }

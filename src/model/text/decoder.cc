@@ -12,6 +12,9 @@ namespace mcv {
 
 namespace {
 
+// Fewer touch hardly a page of each head's.
+constexpr int64_t kManyTokens = 64;
+
 Status NoRoom(int64_t held, int64_t wanted, int64_t capacity) {
   return ContextFull("the context holds " + std::to_string(capacity) + " positions, " +
                      std::to_string(held) + " are in use and " + std::to_string(wanted) +
@@ -95,6 +98,7 @@ Status Decoder::Append(const TextInput& input, const AppendOptions& options, Mat
     act_.Shape(config_, count);
     Embed(input, first, count);
     const int64_t past = cache_.length();
+    if (count >= kManyTokens) cache_.Prepare(count);
     const bool is_end = first + count == total;
     const TextStep step = {.past = past, .rope = rope_.Range(past, count), .taps = options.taps};
     const bool all_rows = options.logits == LogitsWanted::kAll || options.taps != nullptr;

@@ -49,7 +49,7 @@ Result<KvCache> KvCache::Create(const TextConfig& config, DType type, int64_t ca
       static_cast<int64_t>(RowBytes(type, static_cast<uint64_t>(config.head_dim)).value_or(0));
   const auto bytes =
       CheckedProduct<int64_t>({2, config.layers, config.kv_heads, capacity, cache.row_bytes_});
-  if (bytes && *bytes > 0) cache.data_ = UntouchedMemory::Take(*bytes);
+  if (bytes && *bytes > 0) cache.data_ = UntouchedMemory::Take(*bytes, PageSize::kSmall);
   if (cache.data_.empty()) {
     return ResourceExhausted("no memory for a context of " + std::to_string(capacity) +
                              " positions (" + std::to_string(bytes.value_or(-1)) +
@@ -61,6 +61,14 @@ Result<KvCache> KvCache::Create(const TextConfig& config, DType type, int64_t ca
 void KvCache::Truncate(int64_t length) {
   MCV_CHECK(length >= 0 && length <= length_);
   length_ = length;
+}
+
+void KvCache::Prepare(int64_t count) {
+  MCV_CHECK(length_ + count <= capacity_);
+  for (int64_t block = 0; block < 2 * int64_t{layers_} * heads_; ++block) {
+    UntouchedMemory::Touch(data_.data() + (block * capacity_ + length_) * row_bytes_,
+                           count * row_bytes_);
+  }
 }
 
 void KvCache::Advance(int64_t count) {
@@ -90,7 +98,7 @@ Result<BeamSuffixes> BeamSuffixes::Create(const KvCache& cache, int beams, int64
   const auto bytes =
       CheckedProduct<int64_t>({2, cache.layers(), cache.heads(), max_rows, cache.row_bytes()});
   for (int i = 0; i < 2 * beams; ++i) {
-    Slot slot = bytes && *bytes > 0 ? Slot::Take(*bytes) : Slot();
+    Slot slot = bytes && *bytes > 0 ? Slot::Take(*bytes, PageSize::kSmall) : Slot();
     if (slot.empty()) {
       return ResourceExhausted("no memory for " + std::to_string(beams) + " beams of " +
                                std::to_string(max_rows) + " tokens; ask for fewer");

@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "base/status.h"
+#include "base/untouched_memory.h"
 #include "kernels/kernels.h"
-#include "model/text/untouched_memory.h"
 #include "spec/config.h"
 
 namespace mcv {
@@ -44,6 +44,9 @@ class KvCache {
 
   // Forgets the positions from `length` on; they are overwritten by what comes next.
   void Truncate(int64_t length);
+  // Positions [length, length + count) will be stored: takes their pages from the system at once, a
+  // few calls instead of a fault for every page.
+  void Prepare(int64_t count);
   // Positions [length, length + count) have been stored in every layer.
   void Advance(int64_t count);
 

@@ -22,9 +22,11 @@ void MakeQueries(const ResamplerWeights& w, const ResamplerConfig& config, Visio
 }  // namespace
 
 // N patches (without padding), C vision width, E LLM width, Q queries.
-void Resample(const ResamplerWeights& w, const ResamplerConfig& config, int64_t num_patches,
-              ConstMatView key_positions, VisionActivations& act, MatView out, Context& ctx) {
+void Resample(const ResamplerWeights& w, const ResamplerConfig& config,
+              const GridPositions& key_positions, VisionActivations& act, MatView out,
+              Context& ctx) {
   TraceScope scope(ctx.trace, Zone::kResampler);
+  const int64_t num_patches = key_positions.grid.num_patches();
   const MatView kv = act.kv.Rows(0, num_patches);
   const MatView keys = act.keys.Rows(0, num_patches);
   const MatView values = act.values.Rows(0, num_patches);
@@ -33,7 +35,7 @@ void Resample(const ResamplerWeights& w, const ResamplerConfig& config, int64_t 
   MatMul(act.x.Rows(0, num_patches), w.kv, {}, kv, ctx);                      // [N, E]
   LayerNorm(kv, w.norm_kv.weight, w.norm_kv.bias, config.norm_eps, kv, ctx);  // [N, E]
   MatMul(kv, w.v.weight, {.bias = w.v.bias}, values, ctx);                    // [N, E]
-  AddScaled(key_positions, 1.0f, kv, ctx);                // after the values have been made
+  AddPositions(key_positions, kv, ctx);                   // after the values have been made
   MatMul(kv, w.k.weight, {.bias = w.k.bias}, keys, ctx);  // [N, E]
 
   AttentionArgs args;

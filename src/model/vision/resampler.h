@@ -4,14 +4,16 @@
 
 #include "kernels/kernels.h"
 #include "model/activations.h"
+#include "model/vision/key_positions.h"
 #include "model/weights.h"
 #include "spec/config.h"
 
 namespace mcv {
 
-// out [Q, E] from the first `num_patches` rows of act.x [N, C]: padding rows are not keys.
-// key_positions [num_patches, E] is what the version adds to the keys, and only to the keys.
-void Resample(const ResamplerWeights& weights, const ResamplerConfig& config, int64_t num_patches,
-              ConstMatView key_positions, VisionActivations& act, MatView out, Context& ctx);
+// out [Q, E] from the first rows of act.x [N, C], one for each patch of the grid: padding rows are
+// not keys. key_positions is what the version adds to the keys, and only to the keys.
+void Resample(const ResamplerWeights& weights, const ResamplerConfig& config,
+              const GridPositions& key_positions, VisionActivations& act, MatView out,
+              Context& ctx);
 
 }  // namespace mcv

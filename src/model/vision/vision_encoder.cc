@@ -33,8 +33,8 @@ Status VisionEncoder::Encode(const View& view, const ViewPositions& positions,
   FillPatches(view, config_, act_.patches);                                             // [N, P]
   EmbedPatches(vision_, config_.vision, grid, positions, stretched_, act_, ctx_);       // [N, C]
   MCV_RETURN_IF_ERROR(LayersOf(vision_, config_.vision, numerics_, step, act_, ctx_));  // [N, C]
-  Resample(resampler_, config_.resampler, grid.num_patches(),
-           key_positions_.For(grid, resampler_, config_.resampler), act_, out, ctx_);  // [Q, E]
+  Resample(resampler_, config_.resampler, key_positions_.For(grid, resampler_, config_.resampler),
+           act_, out, ctx_);  // [Q, E]
   if (config_.projector_predivided) {
     // The file expects the decoder to multiply image rows like token rows; ours leaves them alone.
     const float scale = config_.text.embedding_scale;

@@ -12,6 +12,7 @@
 #include "model/vision/resampler.h"
 #include "model/vision/siglip_layer.h"
 #include "model/vision/vision_encoder.h"
+#include "spec/vision/sincos.h"
 
 namespace mcv {
 namespace {
@@ -183,7 +184,8 @@ TEST(ResamplerTest, AConstantOnAllKeysChangesNothing) {
     std::copy(x.begin(), x.end(), act.x.data);
     const std::vector<float> positions(size_t(n * width), shift);
     std::vector<float> out(size_t(config.resampler.queries) * size_t(width));
-    Resample(model.weights.resampler(), config.resampler, n, {positions.data(), n, width}, act,
+    Resample(model.weights.resampler(), config.resampler,
+             {.grid = {1, static_cast<int>(n)}, .table = {positions.data(), n, width}}, act,
              {out.data(), config.resampler.queries, width}, model.context);
     return out;
   };
@@ -203,7 +205,8 @@ TEST(ResamplerTest, OrderOfPatchesDoesNotMatterWithoutPositions) {
       std::copy_n(&x[size_t((reversed ? n - 1 - r : r) * c)], c, act.x.Row(r));
     }
     std::vector<float> out(size_t(config.resampler.queries) * size_t(width));
-    Resample(model.weights.resampler(), config.resampler, n, {positions.data(), n, width}, act,
+    Resample(model.weights.resampler(), config.resampler,
+             {.grid = {1, static_cast<int>(n)}, .table = {positions.data(), n, width}}, act,
              {out.data(), config.resampler.queries, width}, model.context);
     return out;
   };
@@ -248,17 +251,47 @@ TEST(Version10Test, KeysGetTheQueriesTableStretched) {
   const std::vector<float> stored = RandomFloats(64 * 8, 9);
   ResamplerWeights weights;
   weights.positions = stored.data();
+  ThreadPool pool(2);
+  Context ctx;
+  ctx.pool = &pool;
+  ctx.table = *ChooseTarget();
   KeyPositions keys;
-  const ConstMatView table = keys.For({32, 32}, weights, config);
-  ASSERT_EQ(table.rows, 1024);
+  const auto positions_of = [&](int rows, int cols) {
+    std::vector<float> all(size_t(rows * cols * 8));
+    const PatchGrid grid{rows, cols};
+    AddPositions(keys.For(grid, weights, config), {all.data(), rows * cols, 8}, ctx);
+    return all;
+  };
+  const std::vector<float> table = positions_of(32, 32);
   for (const auto& [row, col] : {std::pair{0, 0}, {31, 31}, {0, 17}, {13, 22}, {30, 1}}) {
     for (int channel = 0; channel < 8; ++channel) {
-      EXPECT_NEAR(table.Row(row * 32 + col)[channel],
+      EXPECT_NEAR(table[size_t((row * 32 + col) * 8 + channel)],
                   PlainSample(stored, 8, 8, 32, row, col, channel), 1e-5);
     }
   }
-  const ConstMatView same = keys.For({8, 8}, weights, config);
-  EXPECT_LT(Distance({same.data, stored.size()}, stored), 1e-6);
+  EXPECT_LT(Distance(positions_of(8, 8), stored), 1e-6);
+}
+
+TEST(KeyPositionsTest, AreTheSinCosTable) {
+  ResamplerConfig config;
+  config.width = 48;
+  config.positions = ResamplerPositions::kSinCos;
+  ThreadPool pool(2);
+  Context ctx;
+  ctx.pool = &pool;
+  KeyPositions keys;
+  for (const std::string_view target : AvailableTargets()) {
+    ctx.table = *ChooseTarget(target);
+    // A longer side after a shorter one, and the other way round.
+    for (const auto& [rows, cols] : {std::pair{3, 5}, {9, 2}, {1, 4}}) {
+      std::vector<float> want(size_t(rows * cols * config.width));
+      FillSinCosTable(rows, cols, config.width, want);
+      std::vector<float> got(want.size(), 0.0f);
+      AddPositions(keys.For({rows, cols}, {}, config), {got.data(), rows * cols, config.width},
+                   ctx);
+      EXPECT_EQ(got, want) << target << " " << rows << "x" << cols;
+    }
+  }
 }
 
 // 2.0's files are 1.0's layout: without its slicing keys the same folder is a 1.0 model.
