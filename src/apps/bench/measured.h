@@ -21,8 +21,8 @@ struct Measured {
   std::optional<double> prefill_seconds;    // the prompt, pictures' rows included
   std::optional<double> decode_rate;        // tokens/s of the answer behind its first token
   std::vector<int32_t> answer;              // ids of an answer's tokens
-  std::optional<double> read_rate;          // bytes/s that plain reads got just before and after
-  std::string setup;                        // with what it ran, for people
+  std::optional<double> read_rate;  // bytes/s of plain reads, the better of just before and after
+  std::string setup;                // with what it ran, for people
   int views = 0;
   int64_t prompt_tokens = 0;
   double wall_seconds = 0.0;  // the whole process

@@ -1,5 +1,7 @@
 #include "apps/bench/run.h"
 
+#include <algorithm>
+
 #include "apps/bench/page_cache.h"
 
 namespace mcv::bench {
@@ -67,7 +69,7 @@ class Rounds {
     }
     MCV_ASSIGN_OR_RETURN(Measured measured, sides_[side]->Run(job, material_));
     measured.still_cached = still_cached;
-    if (reads) measured.read_rate = (before + options_.measure_reads()) / 2.0;
+    if (reads) measured.read_rate = std::max(before, options_.measure_reads());
     RunsOf(*samples, side).push_back(measured);
     ran_since_limits_ = true;
     return options_.on_result ? options_.on_result() : OkStatus();
