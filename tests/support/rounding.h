@@ -18,10 +18,9 @@ inline double FloatNoise(int bits) {
   return std::ldexp(1.0, 1 - bits) / std::sqrt(12.0 * 1.5 / std::log(2.0));
 }
 
-// Whole numbers up to +-`largest`, which the largest of a block of 256 becomes. That one is 3.5
-// times the root mean square where values are distributed as Gauss has it; two blocks in a hundred
-// have a larger one, half have one below 3.
-constexpr double kPeakOfBlock = 3.5;
+// Whole numbers up to +-`largest`, which the largest of a block of 256 becomes: even within a step.
+// That one is 3 times the root mean square (of many blocks) where values lie as Gauss has it.
+constexpr double kPeakOfBlock = 3.0;
 inline double WholeNumberNoise(int largest) { return kPeakOfBlock / largest / std::sqrt(12.0); }
 inline double Int8Noise() { return WholeNumberNoise(127); }
 
@@ -32,6 +31,10 @@ inline double FloatOperandNoise(std::string_view target) {
   if (target == "avx2") return WholeNumberNoise(2895);
   return FloatNoise(24);
 }
+
+// Whether that is a share of the largest of a block, not of each value. Matters where a few values
+// are much larger than all others.
+inline bool RoundsWholeBlocks(std::string_view target) { return target == "avx2"; }
 
 // fp32 sums of k terms, in any order: what the running sum loses at each step, 2^-24 / sqrt(3) of
 // it at most, over a random walk of k steps.
