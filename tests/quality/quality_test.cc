@@ -59,9 +59,9 @@ struct Subject {
   bool has_truth;
   int64_t targets;   // tokens to foresee
   double bf16_cost;  // divergence of BF16 weights from F32, both exact
-  // How much more than its mean a divergence may be. 2 where hundreds of tokens count alike. Of the
-  // built-in model's true answers a dozen unsure tokens carry nearly all, so that the sum of their
-  // squares is half of its mean off as a rule.
+  // How much more than foreseen a divergence may be. A choice: 2 where hundreds of tokens count
+  // alike, 4 for the built-in model, which is sure of most answers, so that few tokens (not
+  // counted) make up the sum.
   double luck;
 };
 constexpr Subject kNano = {MCV_SOURCE_DIR "/models/nano/llm-q8_0.gguf", true, 295, 7.7e-7, 4};
