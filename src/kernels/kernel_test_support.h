@@ -1,4 +1,4 @@
-// What the kernel tests share: guarded buffers, random matrices, and the named tolerance.
+// What the kernel tests share: guarded buffers, random matrices, and the named tolerances.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -11,6 +11,7 @@
 #include "base/random.h"
 #include "formats/quant/quant.h"
 #include "kernels/kernels.h"
+#include "tests/support/rounding.h"
 
 namespace mcv {
 
@@ -85,16 +86,29 @@ inline Context MakeContext(ThreadPool& pool, std::string_view target, Numerics n
   return ctx;
 }
 
-// How far a dot product of k terms may be off, given the norms of its operands. Exact kernels: fp32
-// rounding of k terms, which adds up like a random walk; 8 standard deviations. Fast kernels: each
-// operand is rounded once, to bf16 (2^-9 at most) or to int8 of its block's largest value (a
-// Gaussian block of 256 reaches about 3.5 sigma, so steps of sigma / 36, rms error sigma / 125 for
-// tokens and weights each); errors are independent, so they add up to that share of |x| |w| / sqrt
-// k per term; 6 standard deviations.
-inline double DotTolerance(Numerics numerics, double norm_x, double norm_w, int64_t k) {
-  const double product = norm_x * norm_w;
-  if (numerics == Numerics::kExact) return 8 * 6e-8 * product + 1e-7;
-  return 6 * 0.012 * product / std::sqrt(static_cast<double>(k)) + 1e-6;
+// How far a dot product of k terms may be off, given the norms of its operands.
+struct DotOperands {
+  double norm_x, norm_w;
+  int64_t k;
+};
+// Exact kernels: fp32 rounding of k terms, which adds up like a random walk; 8 standard deviations.
+inline double ExactTolerance(const DotOperands& o) { return 8 * 6e-8 * o.norm_x * o.norm_w + 1e-7; }
+// Each operand is rounded once; errors are independent, so they add up to that share of |x| |w| /
+// sqrt k; 6 standard deviations. 8 bits of a block's largest value: a Gaussian block of 256 reaches
+// about 3.5 sigma, so steps of sigma / 36, rms error sigma / 125 for tokens and weights each.
+inline double Int8Tolerance(const DotOperands& o) {
+  return 6 * 0.012 * o.norm_x * o.norm_w / std::sqrt(static_cast<double>(o.k)) + 1e-6;
+}
+// Operands as the target's float products round them.
+inline double FloatTolerance(std::string_view target, const DotOperands& o) {
+  const auto k = static_cast<double>(o.k);
+  const double share = std::sqrt(ProductNoiseSquared(FloatOperandNoise(target), k) / k);
+  return 6 * share * o.norm_x * o.norm_w + ExactTolerance(o);
+}
+inline double DotTolerance(const Context& ctx, DType type, const DotOperands& o) {
+  if (ctx.numerics == Numerics::kExact) return ExactTolerance(o);
+  const bool floats = ctx.numerics == Numerics::kFast && !Traits(type).quantised;
+  return floats ? FloatTolerance(TargetName(*ctx.table), o) : Int8Tolerance(o);
 }
 
 inline double Norm(const float* x, int64_t n) {

@@ -1,7 +1,7 @@
 // Many tokens by bf16 dot products (vdpbf16ps): each 32-bit lane takes two consecutive k of one
 // weight row and adds both products to that row's fp32 sum. Panels are [k/2][32 rows], strips
 // [k/2][12 tokens], both in words of two bf16; weights of any type are converted while the panel is
-// packed. Against fp32 the result is off by the rounding of the operands (2^-9 each).
+// packed. Against fp32 the result is off by the rounding of the operands (2^-8 each at most).
 #include <immintrin.h>
 
 #include <cstdint>

@@ -79,36 +79,6 @@ TEST(VisionEncoderTest, ThreadsDoNotShow) {
   EXPECT_EQ(EncodeView(one, view), EncodeView(three, view));
 }
 
-double Cosine(std::span<const float> a, std::span<const float> b) {
-  double ab = 0, aa = 0, bb = 0;
-  for (size_t i = 0; i < a.size(); ++i) {
-    ab += double(a[i]) * b[i];
-    aa += double(a[i]) * a[i];
-    bb += double(b[i]) * b[i];
-  }
-  return ab / std::sqrt(aa * bb);
-}
-
-// Another way to round than fast, the same one on every target, and not far from exact.
-TEST(VisionEncoderTest, Int8LayersAreThePlainKernelsInt8) {
-  const View view = SmallView(8, 10, 4);
-  const auto rows = [&](std::string_view target, Numerics numerics) {
-    TestModel model(TestGguf25());
-    model.context.table = *ChooseTarget(target);
-    model.context.numerics = numerics;
-    return EncodeView(model, view);
-  };
-  const std::vector<float> exact = rows("ref", Numerics::kExact);
-  const std::vector<float> plain = rows("ref", Numerics::kInt8);
-  EXPECT_GT(Cosine(plain, exact), 0.999);
-  EXPECT_LT(Cosine(plain, exact), 0.9999999);
-  for (const std::string_view target : AvailableTargets()) {
-    const std::vector<float> int8 = rows(target, Numerics::kInt8);
-    EXPECT_GT(Cosine(int8, plain), 0.9999) << target;
-    EXPECT_GT(Distance(int8, rows(target, Numerics::kFast)), 1e-4) << target;
-  }
-}
-
 TEST(VisionEncoderTest, ItsNumericsAreItsOwn) {
   TestModel model(TestGguf25());
   const View view = SmallView(8, 10, 4);
