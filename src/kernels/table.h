@@ -70,6 +70,22 @@ struct PanelKernel {
     bool accumulate;
   };
   void (*tile)(const TileArgs& args);
+  // One step of a running softmax for the tokens of a strip, whose raw scores against `keys` keys
+  // become a packed strip of weights e^(scale (s - max)): softmax_step and pack_tokens in one,
+  // where a kernel can do better than both. Null elsewhere.
+  struct WeighArgs {
+    float* scores;  // rows `stride` apart; what is left in them is nobody's
+    int64_t stride;
+    int64_t tokens;
+    int64_t keys;
+    const int64_t* seen;  // of each token's keys the first so many; the others weigh nothing
+    float scale;
+    float* max;      // [tokens]
+    float* sum;      // [tokens]
+    float* rescale;  // [tokens] what earlier sums must be multiplied by
+    std::byte* strip;
+  };
+  void (*weigh)(const WeighArgs& args) = nullptr;
 };
 
 struct EpilogueBlock {

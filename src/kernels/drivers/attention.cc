@@ -9,6 +9,7 @@
 // tokens take the table's `attend` instead, which streams keys and values once, unpacked; there the
 // work is shared out as (run of keys, key/value head).
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstring>
 
@@ -21,6 +22,7 @@ namespace {
 constexpr int64_t kMaxKeyBlock = 512;
 // Query rows (tokens x heads of the group) that share one packing of keys and values.
 constexpr int64_t kQueryRows = 512;
+constexpr int64_t kMostStrip = 16;
 constexpr int64_t kFewTokens = 4;
 // Keys that one item of few tokens takes: enough that joining the parts costs nothing, few enough
 // that all threads have work at a thousand keys and one head.
@@ -130,6 +132,7 @@ class AttentionBlock {
   AttentionBlock(const AttentionArgs& args, const PanelKernel& kernel, const KernelTable& table)
       : args_(args), kernel_(kernel), table_(table), group_(args.heads / args.kv_heads) {
     const int64_t strip = kernel.strip_tokens;
+    MCV_CHECK(strip <= kMostStrip);
     const int64_t blocks = CeilDiv(args.q.rows * group_, kQueryRows);
     block_tokens_ = CeilDiv(CeilDiv(args.q.rows, blocks), strip) * strip;
     key_block_ = std::min(kMaxKeyBlock, kernel.k_block);
@@ -228,22 +231,37 @@ class AttentionBlock {
     float* max = Floats(base, stats_) + row0;
     float* sum = max + block_tokens_ * group_;
     float* out = Floats(base, sums_) + row0 * out_stride_;
+    std::array<int64_t, kMostStrip> seen;
+    std::array<float, kMostStrip> rescale;
     for (int64_t i = 0; i < n; ++i) {
-      float* row = scores + i * key_block_;
-      const int64_t seen = std::clamp<int64_t>(SeenKeys(args_, first + t0 + i) - key, 0, count);
-      std::fill(row + seen, row + count, 0.0f);
-      if (seen == 0) continue;
-      const float rescale = table_.softmax_step(row, seen, args_.scale, max + i, sum + i);
-      if (rescale != 1.0f && key > 0) table_.scale(out + i * out_stride_, rescale, out_stride_);
+      seen[static_cast<size_t>(i)] =
+          std::clamp<int64_t>(SeenKeys(args_, first + t0 + i) - key, 0, count);
     }
     std::byte* weights = base + weights_;
-    kernel_.pack_tokens(scores, key_block_, n, count, weights);
+    Weigh({scores, key_block_, n, count, seen.data(), args_.scale, max, sum, rescale.data(),
+           weights});
+    for (int64_t i = 0; i < n && key > 0; ++i) {
+      const float factor = rescale[static_cast<size_t>(i)];
+      if (factor != 1.0f) table_.scale(out + i * out_stride_, factor, out_stride_);
+    }
     for (int64_t p = 0; p < value_panels_; ++p) {
       const int64_t column = p * kernel_.panel_rows;
       kernel_.tile({base + values_ + p * value_bytes_, weights,
                     std::min(kernel_.panel_rows, args_.head_dim - column), n, count, out + column,
                     out_stride_, /*accumulate=*/true});
     }
+  }
+
+  void Weigh(const PanelKernel::WeighArgs& w) const {
+    if (kernel_.weigh != nullptr) return kernel_.weigh(w);
+    for (int64_t i = 0; i < w.tokens; ++i) {
+      float* row = w.scores + i * w.stride;
+      std::fill(row + w.seen[i], row + w.keys, 0.0f);
+      w.rescale[i] = w.seen[i] == 0
+                         ? 1.0f
+                         : table_.softmax_step(row, w.seen[i], w.scale, w.max + i, w.sum + i);
+    }
+    kernel_.pack_tokens(w.scores, w.stride, w.tokens, w.keys, w.strip);
   }
 
   void Finish(int64_t head, int64_t first, int64_t tokens, std::byte* base) const {

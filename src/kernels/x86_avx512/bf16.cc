@@ -132,6 +132,80 @@ void PackTokens(const float* x, int64_t stride, int64_t tokens, int64_t k, std::
   }
 }
 
+// 2^x for x <= 0, to 1e-4 of itself: a third of what the bf16 that it becomes rounds away on
+// average. The cubic interpolates 2^f / 2^x at Chebyshev nodes of [0, 1); scalef takes the whole
+// part of x by itself.
+MCV_INLINE Vec ShortExp2(Vec x) {
+  const Vec f = _mm512_reduce_ps(x, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
+  Vec p = Set(0.0789672570f);
+  p = Fma(p, f, Set(0.2246931558f));
+  p = Fma(p, f, Set(0.6963247711f));
+  p = Fma(p, f, Set(0.9999002882f));
+  return _mm512_scalef_ps(p, x);
+}
+
+// The weights of one token as words of two, zeros up to a whole vector of them; returns their sum.
+MCV_INLINE float WeighRow(const float* scores, int64_t seen, int64_t keys, float factor, float max,
+                          uint32_t* words) {
+  const Vec scale = Set(factor), offset = Set(-factor * max);
+  Vec total = Zero();
+  int64_t i = 0;
+  for (; i + 2 * kLanes <= seen; i += 2 * kLanes) {
+    const Vec low = ShortExp2(Fma(Load(scores + i), scale, offset));
+    const Vec high = ShortExp2(Fma(Load(scores + i + kLanes), scale, offset));
+    total = Add(total, Add(low, high));
+    _mm512_store_si512(words + i / 2, ToBf16(low, high));
+  }
+  for (; i < keys; i += 2 * kLanes) {
+    const int first = TakeOrNone(seen - i), second = TakeOrNone(seen - i - kLanes);
+    const Vec low = KeepN(ShortExp2(Fma(LoadN(scores + i, first), scale, offset)), first);
+    const Vec high =
+        KeepN(ShortExp2(Fma(LoadN(scores + i + kLanes, second), scale, offset)), second);
+    total = Add(total, Add(low, high));
+    _mm512_store_si512(words + i / 2, ToBf16(low, high));
+  }
+  return SumLanes(total);
+}
+
+MCV_INLINE float LargestOf(const float* x, int64_t n, float at_least) {
+  Vec high[4] = {Set(at_least), Set(at_least), Set(at_least), Set(at_least)};
+  int64_t i = 0;
+  for (; i + 4 * kLanes <= n; i += 4 * kLanes) {
+    MCV_UNROLL
+    for (int v = 0; v < 4; ++v) high[v] = Max(high[v], Load(x + i + v * kLanes));
+  }
+  for (; i < n; i += kLanes) high[0] = Max(high[0], LoadN(x + i, Take(n - i), at_least));
+  return MaxLane(Max(Max(high[0], high[1]), Max(high[2], high[3])));
+}
+
+constexpr int64_t kMostKeys = 512;
+
+void Weigh(const PanelKernel::WeighArgs& args) {
+  constexpr float kLog2E = 1.44269504f;
+  alignas(64) uint32_t buffer[kLanes][kMostKeys / 2];
+  const float factor = args.scale * kLog2E;
+  for (int64_t t = 0; t < args.tokens; ++t) {
+    const float* scores = args.scores + t * args.stride;
+    const float before = args.max[t];
+    const float max = LargestOf(scores, args.seen[t], before);
+    args.rescale[t] = 1.0f;
+    if (max == -__builtin_inff()) {  // sees nothing yet
+      std::memset(buffer[t], 0, sizeof buffer[t]);
+      continue;
+    }
+    if (max != before) {
+      args.rescale[t] = __builtin_isinf(before) ? 0.0f : __builtin_exp2f(factor * (before - max));
+    }
+    const float sum = WeighRow(scores, args.seen[t], args.keys, factor, max, buffer[t]);
+    args.sum[t] = args.sum[t] * args.rescale[t] + sum;
+    args.max[t] = max;
+  }
+  auto* out = reinterpret_cast<uint32_t*>(args.strip);
+  for (int64_t w = 0; w < PaddedWords(args.keys); w += kLanes, out += kLanes * kStrip) {
+    TransposeTile(&buffer[0][w], kMostKeys / 2, out, kStrip);
+  }
+}
+
 // One instruction as text: sums += pairs of w times the token's pair. GCC 12 copies accumulators
 // around the intrinsic and then spills them; tied here, all 24 stay in registers.
 MCV_INLINE void Dot(__m512& sums, __m512i w, __m512i token) {
@@ -195,6 +269,7 @@ const PanelKernel& Bf16Panel() {
       .pack_columns = PackColumns,
       .pack_tokens = PackTokens,
       .tile = RunTile<kStrip>,
+      .weigh = Weigh,
   };
   return kernel;
 }
