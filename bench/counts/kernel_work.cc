@@ -273,7 +273,8 @@ void AddRows(std::vector<KernelWork>* all) {
   }));
   all->push_back(RopeWork("rope/halves", RopeStyle::kHalves));
   all->push_back(RopeWork("rope/adjacent", RopeStyle::kAdjacent));
-  for (DType type : {DType::kF16, DType::kQ4_K, DType::kQ6_K, DType::kQ8_0}) {
+  for (DType type :
+       {DType::kF16, DType::kQ4_K, DType::kQ6_K, DType::kQ8_0, DType::kQ4_0, DType::kIQ4_NL}) {
     all->push_back(EmbedWork("embed/" + std::string(Traits(type).name), type));
   }
 }

@@ -187,8 +187,10 @@ TEST_P(MatMulTest, Int8RoundsAsThePlainKernelDoes) {
 TEST_P(MatMulTest, FewTokensAreExactOnTheInt8Grid) {
   ThreadPool pool(2);
   Context ctx = MakeContext(pool, GetParam(), Numerics::kFast);
-  const int64_t n = 9, k = 1024;
+  const int64_t n = 9;
   for (DType type : kTypes) {
+    // Not whole groups of eight blocks where blocks are short.
+    const int64_t k = Traits(type).block_elements == 32 ? 1120 : 1024;
     const TestWeight weight = MakeWeight(type, n, k, 21);
     for (int64_t t : {1, 2, 3, 4, 6, 8}) {
       if (t > ctx.table->dot(type, ctx.numerics)->max_tokens) continue;  // panels round the weights

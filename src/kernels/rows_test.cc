@@ -131,7 +131,8 @@ TEST_P(RowsTest, StoresQ8AsTheReferenceDoes) {
 TEST_P(RowsTest, EmbedIsExactDequantisation) {
   const int32_t ids[] = {3, 0, 3, 6};
   for (DType type : {DType::kF32, DType::kF16, DType::kBF16, DType::kQ8_0, DType::kQ4_K,
-                     DType::kQ5_K, DType::kQ6_K, DType::kQ3_K}) {
+                     DType::kQ5_K, DType::kQ6_K, DType::kQ3_K, DType::kQ4_0, DType::kQ4_1,
+                     DType::kQ5_0, DType::kQ5_1, DType::kIQ4_NL}) {
     const int64_t k = 512;
     const TestWeight table = MakeWeight(type, 7, k, 11);
     for (float scale : {1.0f, 12.0f}) {

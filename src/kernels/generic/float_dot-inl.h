@@ -13,22 +13,30 @@ void CopyToken(const float* x, int64_t k, std::byte* packed) {
   __builtin_memcpy(packed, x, static_cast<size_t>(FloatTokenBytes(k)));
 }
 
-// sums[r][t] += products over `k` elements of kRows rows and kTokens tokens.
+// sums[r][t] += products of a vector of `count` elements of kRows rows and kTokens tokens.
+template <class Loader, int kRows, int kTokens>
+MCV_INLINE void DotVector(const std::byte* rows, int64_t row_bytes, const float* const* tokens,
+                          int64_t i, int count, Vec (&sums)[kRows][kTokens]) {
+  Vec x[kTokens];
+  MCV_UNROLL
+  for (int t = 0; t < kTokens; ++t) x[t] = LoadN(tokens[t] + i, count);
+  MCV_UNROLL
+  for (int r = 0; r < kRows; ++r) {
+    const Vec w = Loader::At(rows + r * row_bytes + i * Loader::kBytes, count);
+    MCV_UNROLL
+    for (int t = 0; t < kTokens; ++t) sums[r][t] = Fma(w, x[t], sums[r][t]);
+  }
+}
+
+// The same over `k` elements.
 template <class Loader, int kRows, int kTokens>
 MCV_INLINE void DotBlock(const std::byte* rows, int64_t row_bytes, const float* const* tokens,
                          int64_t k, Vec (&sums)[kRows][kTokens]) {
-  for (int64_t i = 0; i < k; i += kLanes) {
-    const int count = Take(k - i);
-    Vec x[kTokens];
-    MCV_UNROLL
-    for (int t = 0; t < kTokens; ++t) x[t] = LoadN(tokens[t] + i, count);
-    MCV_UNROLL
-    for (int r = 0; r < kRows; ++r) {
-      const Vec w = Loader::At(rows + r * row_bytes + i * Loader::kBytes, count);
-      MCV_UNROLL
-      for (int t = 0; t < kTokens; ++t) sums[r][t] = Fma(w, x[t], sums[r][t]);
-    }
+  const int64_t whole = k / kLanes * kLanes;
+  for (int64_t i = 0; i < whole; i += kLanes) {
+    DotVector<Loader>(rows, row_bytes, tokens, i, kLanes, sums);
   }
+  if (whole < k) DotVector<Loader>(rows, row_bytes, tokens, whole, Take(k - whole), sums);
 }
 
 // Rows `apart` rows from each other: as many streams, which the processor follows by itself if they
@@ -75,35 +83,16 @@ struct FloatProduct {
   }
 };
 
-template <class Loader>
-void DotTokens(const DotKernel::Args& args) {
-  for (int64_t t = 0; t < args.num_tokens; t += 4) {
-    switch (args.num_tokens - t) {
-      case 1:
-        RunRowsApart<FloatProduct<Loader>, 1>(args, t);
-        break;
-      case 2:
-        RunRowsApart<FloatProduct<Loader>, 2>(args, t);
-        break;
-      case 3:
-        RunRowsApart<FloatProduct<Loader>, 3>(args, t);
-        break;
-      default:
-        RunRowsApart<FloatProduct<Loader>, 4>(args, t);
-    }
-  }
-}
-
 void FloatDotRows(const DotKernel::Args& args) {
   switch (args.type) {
     case DType::kF32:
-      return DotTokens<F32Loader>(args);
+      return RunTokenFours<FloatProduct<F32Loader>>(args);
     case DType::kF16:
-      return DotTokens<F16Loader>(args);
+      return RunTokenFours<FloatProduct<F16Loader>>(args);
     case DType::kBF16:
-      return DotTokens<Bf16Loader>(args);
+      return RunTokenFours<FloatProduct<Bf16Loader>>(args);
     default:
-      return DotTokens<void>(args);
+      return RunTokenFours<FloatProduct<void>>(args);
   }
 }
 

@@ -34,11 +34,7 @@ MCV_INLINE __m256i UnpackQuants(const std::byte* block) {
   if constexpr (kType == DType::kQ8_0) {
     return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(block + 2));
   }
-  if constexpr (kType == DType::kIQ4_NL) {
-    const __m256i values = _mm256_broadcastsi128_si256(
-        _mm_setr_epi8(-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113));
-    return _mm256_shuffle_epi8(values, Nibbles(block + 2));
-  }
+  if constexpr (kType == DType::kIQ4_NL) return UnequalSteps(Nibbles(block + 2));
 }
 
 // Sums of four products w * q, both signed.

@@ -19,6 +19,7 @@ MCV_REGION_BEGIN("avx2,fma,f16c,bmi,bmi2")
 // clang-format off
 #include "kernels/x86_avx2/vec.h"
 #include "kernels/generic/int8_token-inl.h"
+#include "kernels/generic/rows_apart-inl.h"
 #include "kernels/x86_avx2/k_unpack-inl.h"
 // clang-format on
 
@@ -46,16 +47,6 @@ MCV_INLINE __m256 AddBlock(const Unpacked& u, const TokenBlock& token, __m256 su
   } else {
     sums = _mm256_fmadd_ps(_mm256_cvtepi32_ps(dots), factor, sums);
     return _mm256_fnmadd_ps(_mm256_cvtepi32_ps(taken), _mm256_set1_ps(u.dmin * token.scale), sums);
-  }
-}
-
-// The hardware's own streams stop at every page. Rows lie behind each other, so what is fetched
-// past the end of a row is soon needed; past the last row this touches nothing: a prefetch cannot
-// fault.
-MCV_INLINE void PrefetchAhead(const std::byte* block, int64_t bytes) {
-  constexpr int64_t kAhead = 2048;
-  for (int64_t i = 0; i < bytes; i += 64) {
-    _mm_prefetch(reinterpret_cast<const char*>(block + kAhead + i), _MM_HINT_T0);
   }
 }
 

@@ -25,7 +25,7 @@ const DotKernel* NibbleDot(DType type);
 const DotKernel* Block32Dot(DType type);
 // The table's load_row: any type, to the last bit what formats/quant says.
 void LoadRowAsFloats(DType type, const std::byte* row, int64_t n, float* out);
-// Its part for quantised types: K types and Q8_0 by vectors.
+// Its part for quantised types; all but Q2_K and Q3_K by vectors.
 void LoadQuantisedRow(DType type, const std::byte* row, int64_t n, float* out);
 
 }  // namespace mcv::x86_avx2

@@ -1,38 +1,26 @@
-// The types in blocks of 32 with unsigned numbers: Q4_0, Q4_1, Q5_0, Q5_1. An element is
-//   d * q + m, q in 0..15 or 0..31;  m is stored, or -8 d (Q4_0), -16 d (Q5_0).
-// Include inside the AVX2 region, after vec.h.
+// Blocks of Q4_0, Q4_1, Q5_0 and Q5_1 as bytes. Include inside the AVX2 region, after vec.h.
 #pragma once
 
+#include "kernels/generic/nibble_layout-inl.h"
 #include "kernels/x86_avx2/loads-inl.h"
 
 namespace mcv::x86_avx2 {
 namespace {
 
-constexpr int64_t kElements = 32;
 constexpr int64_t kGroup = kLanes * kElements;  // eight blocks, whose scales are one vector
-
-// Where a block keeps what.
-struct NibbleLayout {
-  int64_t bytes;       // of a block; the scale d is its first two
-  bool minimum;        // m is stored behind d; else it is
-  float offset;        // this multiple of d
-  int64_t fifth_bits;  // where the 32 of them are; 0: none
-  int64_t nibbles;     // 16 bytes: elements 0..15 in the low halves, 16..31 in the high ones
-};
-
-template <DType kType>
-constexpr NibbleLayout LayoutOf() {
-  if constexpr (kType == DType::kQ4_0) return {18, false, -8, 0, 2};
-  if constexpr (kType == DType::kQ4_1) return {20, true, 0, 0, 4};
-  if constexpr (kType == DType::kQ5_0) return {22, false, -16, 2, 6};
-  if constexpr (kType == DType::kQ5_1) return {24, true, 0, 4, 8};
-}
 
 // 16 bytes: the low nibbles, then the high ones.
 MCV_INLINE __m256i Nibbles(const std::byte* p) {
   const __m128i both = LoadHalfBytes(p);
   const __m256i wide = _mm256_set_m128i(_mm_srli_epi16(both, 4), both);
   return _mm256_and_si256(wide, Bytes(0x0f));
+}
+
+// What nibbles of IQ4_NL stand for, signed.
+MCV_INLINE __m256i UnequalSteps(__m256i nibbles) {
+  const __m256i values = _mm256_broadcastsi128_si256(
+      _mm_setr_epi8(-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113));
+  return _mm256_shuffle_epi8(values, nibbles);
 }
 
 // Each half of `bits` has 32 of them; the bytes of `which` say which byte of its half goes to an

@@ -12,7 +12,11 @@
 
 MCV_REGION_BEGIN("avx2,fma,f16c,bmi,bmi2")
 
+// clang-format off
+#include "kernels/x86_avx2/vec.h"
 #include "kernels/x86_avx2/k_unpack-inl.h"
+#include "kernels/x86_avx2/nibbles-inl.h"
+// clang-format on
 
 namespace mcv::x86_avx2 {
 namespace {
@@ -66,6 +70,34 @@ void LoadQ8Row(const std::byte* row, int64_t n, float* out) {
   }
 }
 
+template <DType kType>
+void LoadNibbleRow(const std::byte* row, int64_t n, float* out) {
+  constexpr NibbleLayout layout = LayoutOf<kType>();
+  for (int64_t i = 0; i < n; i += 32, row += layout.bytes) {
+    alignas(32) uint8_t quants[32];
+    _mm256_store_si256(reinterpret_cast<__m256i*>(quants), UnpackUnsigned<kType>(row));
+    const __m256 d = _mm256_set1_ps(HalfAt(row));
+    for (int64_t j = 0; j < 32; j += 8) {
+      __m256 v = _mm256_mul_ps(Widen(quants + j, static_cast<int>(-layout.offset)), d);
+      if constexpr (layout.minimum) v = _mm256_add_ps(v, _mm256_set1_ps(HalfAt(row + 2)));
+      _mm256_storeu_ps(out + i + j, v);
+    }
+  }
+}
+
+void LoadUnequalRow(const std::byte* row, int64_t n, float* out) {
+  for (int64_t i = 0; i < n; i += 32, row += 18) {
+    alignas(32) int8_t steps[32];
+    _mm256_store_si256(reinterpret_cast<__m256i*>(steps), UnequalSteps(Nibbles(row + 2)));
+    const __m256 d = _mm256_set1_ps(HalfAt(row));
+    for (int64_t j = 0; j < 32; j += 8) {
+      const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(steps + j));
+      const __m256 q = _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes));
+      _mm256_storeu_ps(out + i + j, _mm256_mul_ps(q, d));
+    }
+  }
+}
+
 }  // namespace
 }  // namespace mcv::x86_avx2
 
@@ -83,6 +115,16 @@ void LoadQuantisedRow(DType type, const std::byte* row, int64_t n, float* out) {
       return LoadKRow<DType::kQ6_K>(row, n, out);
     case DType::kQ8_0:
       return LoadQ8Row(row, n, out);
+    case DType::kQ4_0:
+      return LoadNibbleRow<DType::kQ4_0>(row, n, out);
+    case DType::kQ4_1:
+      return LoadNibbleRow<DType::kQ4_1>(row, n, out);
+    case DType::kQ5_0:
+      return LoadNibbleRow<DType::kQ5_0>(row, n, out);
+    case DType::kQ5_1:
+      return LoadNibbleRow<DType::kQ5_1>(row, n, out);
+    case DType::kIQ4_NL:
+      return LoadUnequalRow(row, n, out);
     default:
       return RefTable().load_row(type, row, n, out);
   }

@@ -17,9 +17,9 @@ bool RunsBf16() { return RunsVnni() && __builtin_cpu_supports("avx512bf16"); }
 const DotKernel* Dot(DType type, Numerics numerics) {
   if (numerics != Numerics::kExact) {
     if (const DotKernel* kernel = x86_avx512::KDot(type); kernel != nullptr) return kernel;
+    if (const DotKernel* kernel = x86_avx512::NibbleDot(type); kernel != nullptr) return kernel;
     // The rest wait for memory as much with 256-bit vectors.
     if (const DotKernel* kernel = x86_avx2::KDot(type); kernel != nullptr) return kernel;
-    if (const DotKernel* kernel = x86_avx2::NibbleDot(type); kernel != nullptr) return kernel;
     if (const DotKernel* kernel = x86_avx2::Block32Dot(type); kernel != nullptr) return kernel;
   }
   return &x86_avx512::FloatDot();
