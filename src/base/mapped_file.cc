@@ -155,12 +155,8 @@ void MappedFile::MapCached(std::span<const std::byte> range) {
   Advise(PagesOf(range, /*inner=*/false), kPopulateRead);
 }
 
-void MappedFile::ReadIntoCache(std::span<const std::byte> range) {
-  const std::span<std::byte> pages = PagesOf(range, /*inner=*/false);
-  if (pages.empty()) return;
-  // Reading by way of faults, unlike MADV_WILLNEED, gives the cache pages of the mapping's size.
-  if (::madvise(pages.data(), pages.size(), kPopulateRead) != 0) Advise(pages, MADV_WILLNEED);
-  Drop(range);
+void MappedFile::WillNeed(std::span<const std::byte> range) {
+  Advise(PagesOf(range, /*inner=*/false), MADV_WILLNEED);
 }
 
 void MappedFile::Drop(std::span<const std::byte> range) {

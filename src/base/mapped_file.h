@@ -50,8 +50,8 @@ class MappedFile {
   // Makes the range resident if all of it is in the file cache now, in one call instead of a fault
   // for every few pages. Does nothing where the system has no such call (Linux before 5.14).
   static void MapCached(std::span<const std::byte> range);
-  // Reads the range into the file cache and waits for it; it is not resident afterwards.
-  static void ReadIntoCache(std::span<const std::byte> range);
+  // Asks for the range to be read into the file cache, and does not wait.
+  static void WillNeed(std::span<const std::byte> range);
   // Gives the range's resident pages back; they come again from the file when touched.
   static void Drop(std::span<const std::byte> range);
   // How many of the pages that the range touches are in the file cache now. IoError if the system

@@ -30,7 +30,7 @@ std::vector<Bytes> Pieces(std::span<const Bytes> ranges) {
 
 }  // namespace
 
-ReadAhead::ReadAhead(std::vector<std::span<const std::byte>> ranges)
+ReadAhead::ReadAhead(std::vector<Bytes> ranges)
     : ranges_(std::move(ranges)), thread_([this] { Run(); }) {}
 
 ReadAhead::~ReadAhead() {
@@ -47,7 +47,7 @@ void ReadAhead::Run() const {
   for (const Bytes piece : Pieces(ranges_)) {
     if (stop_.load(std::memory_order_relaxed)) return;
     const auto pages = MappedFile::CountCached(piece);
-    if (pages.ok() && pages->cached < pages->all) MappedFile::ReadIntoCache(piece);
+    if (pages.ok() && pages->cached < pages->all) MappedFile::WillNeed(piece);
   }
 }
 

@@ -2,8 +2,11 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
+#include <array>
 #include <filesystem>
 #include <string>
 
@@ -51,6 +54,31 @@ TEST_F(ReadAheadTest, BringsEveryRangeIntoTheCache) {
   // Asked for, not yet arrived: touching the last byte waits for it.
   EXPECT_EQ(all.back(), std::byte{'x'});
   EXPECT_GT(ShareInFileCache(all), 0.9);
+}
+
+TEST_F(ReadAheadTest, MapsWhatIsCached) {
+  auto file = MappedFile::Open(path_.string());
+  ASSERT_TRUE(file.ok());
+  const std::span<const std::byte> all = file->data();
+  for (size_t i = 0; i < all.size(); i += 4096) EXPECT_EQ(all[i], std::byte{'x'});  // all cached
+  constexpr int kPopulateRead = 22;
+  auto* first = const_cast<std::byte*>(all.data());
+  if (::madvise(first, 4096, kPopulateRead) != 0) GTEST_SKIP() << "this system maps by faults only";
+  MappedFile::Drop(all);
+  const auto faults = [] {
+    rusage usage{};
+    ::getrusage(RUSAGE_SELF, &usage);
+    return usage.ru_minflt;
+  };
+  ThreadPool pool(2);
+  const std::array<std::span<const std::byte>, 3> ranges = {
+      all.subspan(0, 5000), {}, all.subspan(5000)};
+  MapCached(ranges, pool);
+  const long before = faults();
+  size_t sum = 0;
+  for (size_t i = 0; i < all.size(); i += 4096) sum += static_cast<size_t>(all[i]);
+  EXPECT_EQ(sum, (all.size() / 4096) * 'x');
+  EXPECT_LT(faults() - before, 20);
 }
 
 TEST_F(ReadAheadTest, StopsEarlyAndTakesNothing) {

@@ -8,10 +8,15 @@ namespace {
 
 // The hardware's own streams stop at every page. Rows lie behind each other, so what is fetched
 // past the end of a row is soon needed; past the last row this touches nothing: a prefetch cannot
-// fault.
+// fault. Into the second-level cache: lines that are asked for into the first take the few places
+// where that one waits for memory (Zen 4, memory at 50 GB/s: 0.55 of a read's rate that way, 0.73
+// this).
 MCV_INLINE void PrefetchAhead(const std::byte* block, int64_t bytes) {
-  constexpr int64_t kAhead = 2048;
-  for (int64_t i = 0; i < bytes; i += 64) __builtin_prefetch(block + kAhead + i);
+  constexpr int64_t kAhead = 4096;
+  constexpr int kSecondLevel = 2;
+  for (int64_t i = 0; i < bytes; i += 64) {
+    __builtin_prefetch(block + kAhead + i, /*rw=*/0, kSecondLevel);
+  }
 }
 
 // Product::Run<kRows, kTokens>(args, row, apart, token): kRows rows from `row` on, `apart` from

@@ -24,13 +24,14 @@ MCV_REGION_BEGIN("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx2,fma,f16c,bm
 // clang-format off
 #include "kernels/x86_avx512/vec.h"
 #include "kernels/generic/int8_token-inl.h"
+#include "kernels/generic/rows_apart-inl.h"
 #include "kernels/x86_avx512/k_unpack-inl.h"
 // clang-format on
 
 namespace mcv::x86_avx512 {
 namespace {
 
-constexpr int kRows = 4;
+constexpr int kHeaders = 4;  // rows whose headers fill one vector
 
 MCV_INLINE __m512i Dot(__m512i weights, const int8_t* token) {
   return _mm512_dpbusd_epi32(_mm512_setzero_si512(), weights, _mm512_load_si512(token));
@@ -46,23 +47,13 @@ MCV_INLINE __m512i ScaledDots(const __m512i (&weights)[4], __m512i scales01, __m
   return _mm512_dpwssd_epi32(_mm512_madd_epi16(dots01, scales01), dots23, scales23);
 }
 
-// The hardware's own streams stop at every page. Rows lie behind each other, so what is fetched
-// past the end of a row is soon needed; past the last row this touches nothing: a prefetch cannot
-// fault.
-MCV_INLINE void PrefetchAhead(const std::byte* block, int64_t bytes) {
-  constexpr int64_t kAhead = 2048;
-  for (int64_t i = 0; i < bytes; i += 64) {
-    _mm_prefetch(reinterpret_cast<const char*>(block + kAhead + i), _MM_HINT_T0);
+template <int kTokens>
+MCV_INLINE void FindTokens(const DotKernel::Args& args, int64_t first,
+                           const TokenBlock* (&tokens)[kTokens]) {
+  for (int t = 0; t < kTokens; ++t) {
+    tokens[t] = reinterpret_cast<const TokenBlock*>(args.tokens + (first + t) * args.token_bytes);
   }
 }
-
-// Rows whose sums are out[t * out_stride + r * out_apart].
-struct RowGroup {
-  const std::byte* rows[kRows];
-  float* out;
-  int64_t out_apart;
-  int64_t out_stride;
-};
 
 // --- Q4_K and Q5_K.
 
@@ -91,7 +82,7 @@ struct FourHeaders {
 
 // Header words [d dmin | a | b | c]: scales 0-3 = a & 63, scales 4-7 = (c & 15) | top two bits of
 // a, minima 0-3 = b & 63, minima 4-7 = (c >> 4) | top two bits of b.
-MCV_INLINE FourHeaders UnpackHeaders(const std::byte* const (&at)[kRows]) {
+MCV_INLINE FourHeaders UnpackHeaders(const std::byte* const (&at)[kHeaders]) {
   __m512i headers = _mm512_castsi128_si512(LoadHeader(at[0]));
   headers = _mm512_inserti32x4(headers, LoadHeader(at[1]), 1);
   headers = _mm512_inserti32x4(headers, LoadHeader(at[2]), 2);
@@ -109,8 +100,9 @@ MCV_INLINE FourHeaders UnpackHeaders(const std::byte* const (&at)[kRows]) {
           _mm512_castps256_ps512(_mm256_cvtph_ps(_mm512_castsi512_si128(halves)))};
 }
 
-template <bool kFiveBits, int kTokens>
-void NibbleRows(const RowGroup& group, const TokenBlock* const* tokens, int64_t blocks) {
+// kRows rows from `row` on, `apart` from each other, times kTokens tokens.
+template <bool kFiveBits, int kRows, int kTokens>
+void NibbleRows(const DotKernel::Args& args, int64_t row, int64_t apart, int64_t first_token) {
   constexpr int kBytes = NibbleBlock<kFiveBits>::kBytes;
   const __m512i spread01 = SpreadScales(0);
   const __m512i spread23 = SpreadScales(4);
@@ -125,12 +117,15 @@ void NibbleRows(const RowGroup& group, const TokenBlock* const* tokens, int64_t 
     MCV_UNROLL
     for (int r = 0; r < kRows; ++r) sums[r][t] = Zero();
   }
-  for (int64_t b = 0; b < blocks; ++b) {
-    const std::byte* at[kRows];
+  const TokenBlock* tokens[kTokens];
+  FindTokens(args, first_token, tokens);
+  const std::byte* block = args.weights + row * args.row_bytes;
+  for (int64_t b = 0; b < args.k / kSuperBlock; ++b, block += kBytes) {
+    const std::byte* at[kHeaders];
     MCV_UNROLL
-    for (int r = 0; r < kRows; ++r) {
-      at[r] = group.rows[r] + b * kBytes;
-      PrefetchAhead(at[r], kBytes);
+    for (int r = 0; r < kHeaders; ++r) {  // of fewer rows the last one again
+      at[r] = block + (r < kRows ? r : kRows - 1) * apart * args.row_bytes;
+      if (r < kRows) PrefetchAhead(at[r], kBytes);
     }
     const FourHeaders headers = UnpackHeaders(at);
     const __m512i minimum_words = _mm512_shuffle_epi8(headers.bytes, spread_minima);
@@ -164,18 +159,18 @@ void NibbleRows(const RowGroup& group, const TokenBlock* const* tokens, int64_t 
   for (int t = 0; t < kTokens; ++t) {
     alignas(64) float minimum[16];
     _mm512_store_ps(minimum, minima[t]);
+    float* out = args.out + (first_token + t) * args.out_stride + row;
     for (int r = 0; r < kRows; ++r) {
       const float* m = minimum + 4 * r;
-      group.out[t * group.out_stride + r * group.out_apart] =
-          SumLanes(sums[r][t]) - ((m[0] + m[1]) + (m[2] + m[3]));
+      out[r * apart] = SumLanes(sums[r][t]) - ((m[0] + m[1]) + (m[2] + m[3]));
     }
   }
 }
 
 // --- Q6_K.
 
-template <int kTokens>
-void SixBitRows(const RowGroup& group, const TokenBlock* const* tokens, int64_t blocks) {
+template <int kRows, int kTokens>
+void SixBitRows(const DotKernel::Args& args, int64_t row, int64_t apart, int64_t first_token) {
   constexpr int kBytes = 210;
   // Lane j of the packed dots holds blocks j (4 words) and j + 4 (4 words), then j + 8 and j + 12.
   alignas(64) int16_t order[2][32];
@@ -191,10 +186,13 @@ void SixBitRows(const RowGroup& group, const TokenBlock* const* tokens, int64_t 
     MCV_UNROLL
     for (int t = 0; t < kTokens; ++t) sums[r][t] = Zero();
   }
-  for (int64_t b = 0; b < blocks; ++b) {
+  const TokenBlock* tokens[kTokens];
+  FindTokens(args, first_token, tokens);
+  const std::byte* block = args.weights + row * args.row_bytes;
+  for (int64_t b = 0; b < args.k / kSuperBlock; ++b, block += kBytes) {
     MCV_UNROLL
     for (int r = 0; r < kRows; ++r) {
-      const std::byte* at = group.rows[r] + b * kBytes;
+      const std::byte* at = block + r * apart * args.row_bytes;
       PrefetchAhead(at, kBytes);
       __m512i weights[4];
       UnpackSixBits(at, weights);
@@ -219,77 +217,22 @@ void SixBitRows(const RowGroup& group, const TokenBlock* const* tokens, int64_t 
     }
   }
   for (int t = 0; t < kTokens; ++t) {
-    for (int r = 0; r < kRows; ++r) {
-      group.out[t * group.out_stride + r * group.out_apart] = SumLanes(sums[r][t]);
-    }
-  }
-}
-
-// --- The loops around: groups of rows, groups of tokens.
-
-template <DType kType, int kTokens>
-void RunRows(const RowGroup& group, const TokenBlock* const* tokens, int64_t blocks) {
-  if constexpr (kType == DType::kQ6_K) {
-    SixBitRows<kTokens>(group, tokens, blocks);
-  } else {
-    NibbleRows<kType == DType::kQ5_K, kTokens>(group, tokens, blocks);
-  }
-}
-
-template <DType kType, int kTokens>
-void RunTokens(const DotKernel::Args& args, int64_t first) {
-  const TokenBlock* tokens[kTokens];
-  for (int t = 0; t < kTokens; ++t) {
-    tokens[t] = reinterpret_cast<const TokenBlock*>(args.tokens + (first + t) * args.token_bytes);
-  }
-  const int64_t blocks = args.k / kSuperBlock;
-  const int64_t apart = args.rows / kRows;
-  RowGroup group;
-  group.out_stride = args.out_stride;
-  group.out_apart = apart;
-  for (int64_t row = 0; row < apart; ++row) {
-    for (int64_t r = 0; r < kRows; ++r) {
-      group.rows[r] = args.weights + (row + r * apart) * args.row_bytes;
-    }
-    group.out = args.out + first * args.out_stride + row;
-    RunRows<kType, kTokens>(group, tokens, blocks);
-  }
-  const int64_t done = kRows * apart;
-  if (done == args.rows) return;
-  for (int64_t r = 0; r < kRows; ++r) {  // past the end: the last row again, result dropped
-    group.rows[r] =
-        args.weights + (done + r < args.rows ? done + r : args.rows - 1) * args.row_bytes;
-  }
-  float part[kTokens * kRows];
-  group.out = part;
-  group.out_apart = 1;
-  group.out_stride = kRows;
-  RunRows<kType, kTokens>(group, tokens, blocks);
-  for (int t = 0; t < kTokens; ++t) {
-    for (int64_t r = done; r < args.rows; ++r) {
-      args.out[(first + t) * args.out_stride + r] = part[t * kRows + r - done];
-    }
+    float* out = args.out + (first_token + t) * args.out_stride + row;
+    for (int r = 0; r < kRows; ++r) out[r * apart] = SumLanes(sums[r][t]);
   }
 }
 
 template <DType kType>
-void DotRows(const DotKernel::Args& args) {
-  for (int64_t t = 0; t < args.num_tokens; t += 4) {
-    switch (args.num_tokens - t) {
-      case 1:
-        RunTokens<kType, 1>(args, t);
-        break;
-      case 2:
-        RunTokens<kType, 2>(args, t);
-        break;
-      case 3:
-        RunTokens<kType, 3>(args, t);
-        break;
-      default:
-        RunTokens<kType, 4>(args, t);
+struct KProduct {
+  template <int kRows, int kTokens>
+  static void Run(const DotKernel::Args& args, int64_t row, int64_t apart, int64_t token) {
+    if constexpr (kType == DType::kQ6_K) {
+      SixBitRows<kRows, kTokens>(args, row, apart, token);
+    } else {
+      NibbleRows<kType == DType::kQ5_K, kRows, kTokens>(args, row, apart, token);
     }
   }
-}
+};
 
 }  // namespace
 }  // namespace mcv::x86_avx512
@@ -302,11 +245,11 @@ const DotKernel* KDot(DType type) {
   // Three passes over rows in cache cost what one unpacking into a panel does.
   static constexpr int64_t kMaxTokens = 12;
   static constexpr DotKernel q4 = {kMaxTokens, TokenBytes, QuantizeToken<BlockOrder::kNibblePairs>,
-                                   DotRows<DType::kQ4_K>};
+                                   RunTokenFours<KProduct<DType::kQ4_K>>};
   static constexpr DotKernel q5 = {kMaxTokens, TokenBytes, QuantizeToken<BlockOrder::kNibblePairs>,
-                                   DotRows<DType::kQ5_K>};
+                                   RunTokenFours<KProduct<DType::kQ5_K>>};
   static constexpr DotKernel q6 = {kMaxTokens, TokenBytes, QuantizeToken<BlockOrder::kNatural>,
-                                   DotRows<DType::kQ6_K>};
+                                   RunTokenFours<KProduct<DType::kQ6_K>>};
   switch (type) {
     case DType::kQ4_K:
       return &q4;
