@@ -6,8 +6,36 @@
 #include <cstdint>
 #include <utility>
 
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define MCV_ADDRESS_SANITIZER
+#endif
+#elif defined(__SANITIZE_ADDRESS__)
+#define MCV_ADDRESS_SANITIZER
+#endif
+#ifdef MCV_ADDRESS_SANITIZER
+#include <sanitizer/asan_interface.h>
+#endif
+
 namespace mcv {
 namespace {
+
+// What lies behind the last byte that was asked for: a sanitizer tells whoever touches it, as it
+// would behind memory of its own allocator. `end` is that of the mapping, inside its last page.
+void ForbidBehind([[maybe_unused]] std::byte* last, [[maybe_unused]] std::byte* end) {
+#ifdef MCV_ADDRESS_SANITIZER
+  const auto page = static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE));
+  const uintptr_t to_page = -reinterpret_cast<uintptr_t>(end) % page;
+  __asan_poison_memory_region(last, static_cast<size_t>(end - last) + to_page);
+#endif
+}
+
+void AllowAll([[maybe_unused]] std::byte* data, [[maybe_unused]] size_t bytes) {
+#ifdef MCV_ADDRESS_SANITIZER
+  const auto page = static_cast<size_t>(::sysconf(_SC_PAGESIZE));
+  __asan_unpoison_memory_region(data, (bytes + page - 1) / page * page);
+#endif
+}
 
 std::byte* MapPages(size_t bytes) {
   void* pages = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -39,6 +67,7 @@ UntouchedMemory UntouchedMemory::Take(int64_t bytes, PageSize pages) {
   if (large) ::madvise(memory.data_, whole, MADV_HUGEPAGE);
   if (pages == PageSize::kSmall) ::madvise(memory.data_, whole, MADV_NOHUGEPAGE);
   memory.mapped_ = whole;
+  ForbidBehind(memory.data_ + bytes, memory.data_ + whole);
   return memory;
 }
 
@@ -60,7 +89,9 @@ UntouchedMemory& UntouchedMemory::operator=(UntouchedMemory&& other) noexcept {
 }
 
 UntouchedMemory::~UntouchedMemory() {
-  if (data_ != nullptr) ::munmap(data_, mapped_);
+  if (data_ == nullptr) return;
+  AllowAll(data_, mapped_);
+  ::munmap(data_, mapped_);
 }
 
 }  // namespace mcv

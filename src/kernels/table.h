@@ -74,10 +74,11 @@ struct PanelKernel {
   // become a packed strip of weights e^(scale (s - max)): softmax_step and pack_tokens in one,
   // where a kernel can do better than both. Null elsewhere.
   struct WeighArgs {
+    static constexpr int64_t kMostKeys = 512;
     float* scores;  // rows `stride` apart; what is left in them is nobody's
     int64_t stride;
     int64_t tokens;
-    int64_t keys;
+    int64_t keys;         // at most kMostKeys
     const int64_t* seen;  // of each token's keys the first so many; the others weigh nothing
     float scale;
     float* max;      // [tokens]

@@ -19,10 +19,10 @@
 namespace mcv {
 namespace {
 
-constexpr int64_t kMaxKeyBlock = 512;
+constexpr int64_t kMaxKeyBlock = PanelKernel::WeighArgs::kMostKeys;
 // Query rows (tokens x heads of the group) that share one packing of keys and values.
 constexpr int64_t kQueryRows = 512;
-constexpr int64_t kMostStrip = 16;
+constexpr int64_t kMostStrip = 16;  // tokens, of any kernel
 constexpr int64_t kFewTokens = 4;
 // Keys that one item of few tokens takes: enough that joining the parts costs nothing, few enough
 // that all threads have work at a thousand keys and one head.

@@ -178,11 +178,10 @@ MCV_INLINE float LargestOf(const float* x, int64_t n, float at_least) {
   return MaxLane(Max(Max(high[0], high[1]), Max(high[2], high[3])));
 }
 
-constexpr int64_t kMostKeys = 512;
-
 void Weigh(const PanelKernel::WeighArgs& args) {
   constexpr float kLog2E = 1.44269504f;
-  alignas(64) uint32_t buffer[kLanes][kMostKeys / 2];
+  constexpr int64_t kMostWords = PanelKernel::WeighArgs::kMostKeys / 2;
+  alignas(64) uint32_t buffer[kLanes][kMostWords];  // rows behind the last token: nobody reads them
   const float factor = args.scale * kLog2E;
   for (int64_t t = 0; t < args.tokens; ++t) {
     const float* scores = args.scores + t * args.stride;
@@ -202,7 +201,7 @@ void Weigh(const PanelKernel::WeighArgs& args) {
   }
   auto* out = reinterpret_cast<uint32_t*>(args.strip);
   for (int64_t w = 0; w < PaddedWords(args.keys); w += kLanes, out += kLanes * kStrip) {
-    TransposeTile(&buffer[0][w], kMostKeys / 2, out, kStrip);
+    TransposeTile(&buffer[0][w], kMostWords, out, kStrip);
   }
 }
 
