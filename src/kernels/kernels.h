@@ -67,8 +67,8 @@ struct KernelTable;  // kernels/table.h; one per instruction set
 // for bit: no sum is cut.
 struct Blocking {
   // Weight rows of a piece. Many tokens: a strip of tokens comes from the third-level cache and is
-  // used for every panel of the piece. Few tokens: at least so many; more of short rows, up to 32 KB
-  // for each of these (1 MB, some thirty microseconds of reading).
+  // used for every panel of the piece. Few tokens: at least so many; more of short rows, up to 32
+  // KB for each of these (1 MB, some thirty microseconds of reading).
   int64_t rows = 32;
   // Tokens of a piece, a multiple of kTokenStep: the sums of 32 rows x 1,080 tokens take 138 KB.
   // The 1,024 patches of a view and the 256 tokens of a prompt stay in one piece, so that a panel
