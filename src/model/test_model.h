@@ -3,7 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
 #include <memory>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -51,6 +54,15 @@ inline std::vector<float> RandomFloats(size_t count, uint64_t seed) {
   std::vector<float> values(count);
   for (float& value : values) value = static_cast<float>(random.Normal());
   return values;
+}
+
+// The largest difference of two values at the same place; infinite for different lengths.
+inline double Distance(std::span<const float> a, std::span<const float> b) {
+  double largest = a.size() == b.size() ? 0.0 : HUGE_VAL;
+  for (size_t i = 0; i < a.size() && i < b.size(); ++i) {
+    largest = std::max(largest, std::fabs(double(a[i]) - double(b[i])));
+  }
+  return largest;
 }
 
 }  // namespace mcv

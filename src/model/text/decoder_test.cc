@@ -39,14 +39,6 @@ std::vector<float> Read(Decoder& decoder, std::span<const int32_t> ids,
   return logits;
 }
 
-double Distance(const std::vector<float>& a, const std::vector<float>& b) {
-  double largest = a.size() == b.size() ? 0.0 : HUGE_VAL;
-  for (size_t i = 0; i < a.size() && i < b.size(); ++i) {
-    largest = std::max(largest, std::fabs(double(a[i]) - double(b[i])));
-  }
-  return largest;
-}
-
 class DecoderTest : public ::testing::TestWithParam<std::string> {
  protected:
   TestModel model_{GetParam()};

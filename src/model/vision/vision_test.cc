@@ -65,14 +65,6 @@ std::vector<float> Encode(TestModel& model, const Image& image) {
   return out;
 }
 
-double Distance(std::span<const float> a, std::span<const float> b) {
-  double largest = a.size() == b.size() ? 0.0 : HUGE_VAL;
-  for (size_t i = 0; i < a.size() && i < b.size(); ++i) {
-    largest = std::max(largest, std::fabs(double(a[i]) - double(b[i])));
-  }
-  return largest;
-}
-
 TEST(VisionEncoderTest, ThreadsDoNotShow) {
   TestModel one(TestGguf25()), three(TestGguf25(), {}, 3);
   const View view = SmallView(5, 9, 3);
