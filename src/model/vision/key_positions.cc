@@ -17,7 +17,8 @@ void AddPositions(const GridPositions& positions, MatView keys, Context& ctx) {
   const int64_t half = keys.cols / 2;
   for (int64_t row = 0; row < positions.grid.rows; ++row) {
     const MatView patches = keys.Rows(row * cols, cols);
-    const ConstMatView of_row(positions.of_rows.Row(row), cols, half, /*stride=*/0);
+    // The same row again for every patch: rows no distance apart.
+    const ConstMatView of_row(positions.of_rows.Row(row), cols, half, 0);
     AddScaled(positions.of_columns, 1.0f, patches.Cols(0, half), ctx);
     AddScaled(of_row, 1.0f, patches.Cols(half, half), ctx);
   }
