@@ -140,10 +140,6 @@ void Advise(std::span<std::byte> pages, int advice) {
   if (!pages.empty()) ::madvise(pages.data(), pages.size(), advice);
 }
 
-}  // namespace
-
-namespace {
-
 // Of Linux 5.14; the C library's headers of older systems lack the name.
 constexpr int kPopulateRead = 22;
 
