@@ -73,9 +73,7 @@ Result<MappedFile> MappedFile::Open(const std::string& path) {
   if (size == 0) return Corrupt(path + ": the file is empty");
   void* address = ::mmap(nullptr, size, PROT_READ, MAP_SHARED, fd.get(), 0);
   if (address == MAP_FAILED) return SystemError(path, "cannot map");
-#ifdef MADV_HUGEPAGE
   ::madvise(address, size, MADV_HUGEPAGE);  // refused where there are none; as good
-#endif
   MappedFile file;
   file.data_ = static_cast<const std::byte*>(address);
   file.size_ = size;

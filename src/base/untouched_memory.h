@@ -12,9 +12,8 @@ enum class PageSize {
   // For what is touched in many short ranges (a cache has one for every head), most of which would
   // become resident without being used.
   kSmall,
-  // For what is used as a whole: pages of 2 MB where the system has them, 512 times fewer faults
-  // and
-  // entries to look up. What is smaller than one stays on small pages.
+  // For what is used as a whole: pages of 2 MB where the system has them, with 512 times fewer
+  // faults and entries to look up. What is smaller than one stays on small pages.
   kLarge,
 };
 
@@ -30,8 +29,7 @@ class UntouchedMemory {
   UntouchedMemory& operator=(const UntouchedMemory&) = delete;
   ~UntouchedMemory();
 
-  // Empty if the system refuses. bytes > 0. Begins at a page, a large one's boundary if it is
-  // large.
+  // Empty if the system refuses. bytes > 0. Begins where a page begins, a large one if it is large.
   static UntouchedMemory Take(int64_t bytes, PageSize pages);
   // What is resident at most when all of `bytes` have been written: whole large pages.
   static constexpr int64_t ResidentBytes(int64_t bytes, PageSize pages) {
