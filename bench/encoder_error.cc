@@ -12,12 +12,12 @@
 #include <string>
 #include <vector>
 
-#include "apps/cli/default_model.h"
+#include "apps/cli/options/default_model.h"
 #include "engine/engine.h"
+#include "family/vision/positions.h"
+#include "family/vision/views.h"
 #include "formats/image/image.h"
 #include "model/vision/vision_encoder.h"
-#include "spec/vision/positions.h"
-#include "spec/vision/views.h"
 
 namespace mcv::bench {
 namespace {

@@ -13,7 +13,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
-#include "apps/cli/terminal.h"
+#include "apps/cli/terminal/terminal.h"
 #include "bench/accuracy.h"
 
 namespace mcv::bench {

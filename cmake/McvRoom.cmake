@@ -1,6 +1,6 @@
 # The two functions that every room's build file is written with.
 
-set(MCV_ROOM_ORDER base formats spec kernels model engine apps)
+set(MCV_ROOM_ORDER base formats family kernels model engine apps)
 
 add_library(mcv_flags INTERFACE)
 target_include_directories(mcv_flags INTERFACE "${PROJECT_SOURCE_DIR}/src")

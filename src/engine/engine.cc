@@ -7,10 +7,10 @@
 #include "base/machine_memory.h"
 #include "base/thread_pool.h"
 #include "base/trace.h"
-#include "engine/picture_cache.h"
-#include "engine/sampling_options.h"
+#include "engine/generation/sampling_options.h"
+#include "engine/pictures/picture_cache.h"
 #include "engine/session.h"
-#include "engine/tuning_file.h"
+#include "engine/threads/tuning_file.h"
 #include "model/text/decoder.h"
 #include "model/vision/vision_encoder.h"
 

@@ -16,15 +16,15 @@
 
 #include "base/read_ahead.h"
 #include "base/status.h"
-#include "engine/encoder_identity.h"
-#include "engine/memory_limit.h"
-#include "engine/memory_plan.h"
-#include "engine/thread_settings.h"
+#include "engine/memory/memory_limit.h"
+#include "engine/memory/memory_plan.h"
+#include "engine/pictures/encoder_identity.h"
+#include "engine/threads/thread_settings.h"
+#include "family/config.h"
+#include "family/model_files.h"
+#include "family/tokenizer/tokenizer.h"
 #include "kernels/kernels.h"
 #include "model/weights.h"
-#include "spec/config.h"
-#include "spec/model_files.h"
-#include "spec/tokenizer/tokenizer.h"
 
 namespace mcv {
 

@@ -9,7 +9,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "engine/picture_cache.h"
+#include "engine/pictures/picture_cache.h"
 #include "engine/session.h"
 
 namespace mcv {

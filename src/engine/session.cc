@@ -5,11 +5,11 @@
 #include <utility>
 
 #include "base/clock.h"
-#include "engine/memory_limit.h"
+#include "engine/generation/text_stream.h"
+#include "engine/memory/memory_limit.h"
 #include "engine/session_picture.h"
-#include "engine/text_stream.h"
-#include "spec/prompt/segments.h"
-#include "spec/tokenizer/utf8.h"
+#include "family/prompt/segments.h"
+#include "family/tokenizer/utf8.h"
 
 namespace mcv {
 

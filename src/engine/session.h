@@ -15,19 +15,19 @@
 
 #include "base/status.h"
 #include "base/trace.h"
-#include "engine/encoder_identity.h"
-#include "engine/generate.h"
-#include "engine/picture_cache.h"
-#include "engine/sampling_options.h"
+#include "engine/generation/generate.h"
+#include "engine/generation/sampling_options.h"
+#include "engine/pictures/encoder_identity.h"
+#include "engine/pictures/picture_cache.h"
 #include "engine/stats.h"
-#include "engine/thread_settings.h"
+#include "engine/threads/thread_settings.h"
+#include "family/config.h"
+#include "family/prompt/chat.h"
+#include "family/tokenizer/tokenizer.h"
+#include "family/vision/views.h"
 #include "formats/image/image.h"
 #include "model/text/text_model.h"
 #include "model/vision/vision_encoder.h"
-#include "spec/config.h"
-#include "spec/prompt/chat.h"
-#include "spec/tokenizer/tokenizer.h"
-#include "spec/vision/views.h"
 
 namespace mcv {
 

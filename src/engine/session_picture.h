@@ -3,9 +3,9 @@
 
 #include <string>
 
-#include "engine/picture_cache.h"
+#include "engine/pictures/picture_cache.h"
 #include "engine/session.h"
-#include "spec/vision/slicing.h"
+#include "family/vision/slicing.h"
 
 namespace mcv {
 

@@ -5,10 +5,10 @@
 
 #include "base/clock.h"
 #include "base/sha256.h"
-#include "engine/memory_limit.h"
+#include "engine/memory/memory_limit.h"
 #include "engine/session_picture.h"
-#include "spec/vision/positions.h"
-#include "spec/vision/views.h"
+#include "family/vision/positions.h"
+#include "family/vision/views.h"
 
 namespace mcv {
 

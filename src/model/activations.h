@@ -5,8 +5,8 @@
 #include <cstdint>
 
 #include "base/untouched_memory.h"
+#include "family/config.h"
 #include "kernels/kernels.h"
-#include "spec/config.h"
 
 namespace mcv {
 

@@ -4,10 +4,10 @@
 
 #include <cstdint>
 
+#include "family/config.h"
+#include "family/vision/positions.h"
 #include "kernels/kernels.h"
 #include "model/weights.h"
-#include "spec/config.h"
-#include "spec/vision/positions.h"
 
 namespace mcv {
 

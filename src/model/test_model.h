@@ -13,9 +13,9 @@
 
 #include "base/random.h"
 #include "base/thread_pool.h"
+#include "family/model_files.h"
 #include "kernels/kernels.h"
 #include "model/weights.h"
-#include "spec/model_files.h"
 
 namespace mcv {
 

@@ -5,8 +5,8 @@
 #include <string>
 #include <utility>
 
+#include "family/model_files.h"
 #include "formats/quant/quant.h"
-#include "spec/model_files.h"
 
 namespace mcv {
 

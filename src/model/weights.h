@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "base/status.h"
+#include "family/config.h"
 #include "kernels/kernels.h"
-#include "spec/config.h"
 
 namespace mcv {
 

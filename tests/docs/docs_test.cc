@@ -169,7 +169,7 @@ TEST(DocsTest, LinksToHeadingsFindThem) {
   }
 }
 
-// `src/spec/versions.h` in running text is a promise too.
+// `src/family/versions.h` in running text is a promise too.
 TEST(DocsTest, NamedSourcesExist) {
   for (const MarkdownFile& file : Documentation()) {
     for (const MarkdownText& span : file.spans) {

@@ -7,9 +7,9 @@
 #include <string>
 #include <string_view>
 
-#include "spec/config_hf.h"
-#include "spec/model_files.h"
-#include "spec/tensors.h"
+#include "family/config_hf.h"
+#include "family/model_files.h"
+#include "family/tensors.h"
 
 namespace mcv {
 namespace {

@@ -3,7 +3,7 @@
 #include <cstdlib>
 #include <string_view>
 
-#include "spec/tokenizer/tokenizer.h"
+#include "family/tokenizer/tokenizer.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string_view bytes(reinterpret_cast<const char*>(data), size);

@@ -5,10 +5,10 @@
 #include <string>
 #include <string_view>
 
-#include "spec/tokenizer/nfc.h"
-#include "spec/tokenizer/tiny_files.h"
-#include "spec/tokenizer/tokenizer.h"
-#include "spec/tokenizer/utf8.h"
+#include "family/tokenizer/nfc.h"
+#include "family/tokenizer/tiny_files.h"
+#include "family/tokenizer/tokenizer.h"
+#include "family/tokenizer/utf8.h"
 
 namespace {
 

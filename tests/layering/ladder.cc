@@ -51,12 +51,12 @@ const std::vector<Room>& Ladder() {
   static const auto* ladder = new std::vector<Room>{
       {"base", {}},
       {"formats", {"base"}},
-      {"spec", {"base", "formats"}},
+      {"family", {"base", "formats"}},
       {"kernels", {"base", "formats"}},
-      {"model", {"base", "formats", "spec", "kernels"}},
-      {"engine", {"base", "formats", "spec", "kernels", "model"}},
-      {"apps", {"base", "formats", "spec", "kernels", "model", "engine"}},
-      {"trainer", {"base", "formats", "spec"}},
+      {"model", {"base", "formats", "family", "kernels"}},
+      {"engine", {"base", "formats", "family", "kernels", "model"}},
+      {"apps", {"base", "formats", "family", "kernels", "model", "engine"}},
+      {"trainer", {"base", "formats", "family"}},
   };
   return *ladder;
 }

@@ -59,19 +59,19 @@ std::vector<std::string> ViolationsOf(const std::string& path, const std::string
 }
 
 TEST(LadderTest, DownwardAndOwnIncludesAreAllowed) {
-  EXPECT_THAT(ViolationsOf("src/spec/a.cc", "formats/dtype.h"), IsEmpty());
-  EXPECT_THAT(ViolationsOf("src/spec/a.cc", "spec/b.h"), IsEmpty());
+  EXPECT_THAT(ViolationsOf("src/family/a.cc", "formats/dtype.h"), IsEmpty());
+  EXPECT_THAT(ViolationsOf("src/family/a.cc", "family/b.h"), IsEmpty());
   EXPECT_THAT(ViolationsOf("src/model/a.cc", "kernels/kernels.h"), IsEmpty());
   EXPECT_THAT(ViolationsOf("src/kernels/a.cc", "kernels/x86_avx2/leaf.h"), IsEmpty());
   EXPECT_THAT(ViolationsOf("trainer/a.cc", "trainer/b.h"), IsEmpty());
   EXPECT_THAT(ViolationsOf("tests/parity/a.cc", "engine/engine.h"), IsEmpty());
-  EXPECT_THAT(ViolationsOf("src/spec/a_test.cc", "tests/support/goldens.h"), IsEmpty());
+  EXPECT_THAT(ViolationsOf("src/family/a_test.cc", "tests/support/goldens.h"), IsEmpty());
 }
 
 TEST(LadderTest, UpwardIncludesAreNamedWithFileAndLine) {
   EXPECT_THAT(ViolationsOf("src/base/a.h", "formats/dtype.h"),
               ElementsAre(HasSubstr("src/base/a.h:1: \"formats/dtype.h\": base may not")));
-  EXPECT_THAT(ViolationsOf("src/kernels/a.cc", "spec/config.h").size(), 1u);
+  EXPECT_THAT(ViolationsOf("src/kernels/a.cc", "family/config.h").size(), 1u);
   EXPECT_THAT(ViolationsOf("src/model/a.cc", "engine/engine.h").size(), 1u);
   EXPECT_THAT(ViolationsOf("trainer/a.cc", "model/weights.h").size(), 1u);
   EXPECT_THAT(ViolationsOf("src/apps/a.cc", "trainer/a.h").size(), 1u);
@@ -83,9 +83,9 @@ TEST(LadderTest, KernelsAreEnteredThroughOneHeader) {
 }
 
 TEST(LadderTest, PathsBeginWithARoom) {
-  EXPECT_THAT(ViolationsOf("src/spec/a.cc", "config.h"), ElementsAre(HasSubstr("no room")));
-  EXPECT_THAT(ViolationsOf("src/spec/a.cc", "../base/a.h"), ElementsAre(HasSubstr("leaves")));
-  EXPECT_THAT(ViolationsOf("src/spec/a.cc", "tests/support/goldens.h").size(), 1u);
+  EXPECT_THAT(ViolationsOf("src/family/a.cc", "config.h"), ElementsAre(HasSubstr("no room")));
+  EXPECT_THAT(ViolationsOf("src/family/a.cc", "../base/a.h"), ElementsAre(HasSubstr("leaves")));
+  EXPECT_THAT(ViolationsOf("src/family/a.cc", "tests/support/goldens.h").size(), 1u);
   EXPECT_THAT(ViolationsOf("src/utils/a.cc", "base/a.h"), ElementsAre(HasSubstr("no room")));
 }
 

@@ -4,10 +4,10 @@
 
 #include "base/random.h"
 #include "engine/engine.h"
+#include "family/prompt/chat.h"
+#include "family/vision/positions.h"
+#include "family/vision/views.h"
 #include "model/vision/vision_encoder.h"
-#include "spec/prompt/chat.h"
-#include "spec/vision/positions.h"
-#include "spec/vision/views.h"
 #include "tests/quality/drawn_scenes.h"
 
 namespace mcv::quality {

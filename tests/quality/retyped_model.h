@@ -6,10 +6,10 @@
 #include <string>
 
 #include "base/status.h"
+#include "family/model_files.h"
 #include "formats/dtype.h"
 #include "formats/gguf/gguf_file.h"
 #include "model/weights.h"
-#include "spec/model_files.h"
 
 namespace mcv::quality {
 

@@ -15,10 +15,10 @@
 #include <string>
 #include <vector>
 
+#include "family/model_files.h"
+#include "family/vision/resize.h"
+#include "family/vision/slicing.h"
 #include "formats/image/image.h"
-#include "spec/model_files.h"
-#include "spec/vision/resize.h"
-#include "spec/vision/slicing.h"
 #include "tests/support/run_program.h"
 #include "tests/support/test_folder.h"
 

@@ -7,12 +7,12 @@
 
 #include "base/thread_pool.h"
 #include "engine/session.h"
+#include "family/prompt/chat.h"
+#include "family/vision/positions.h"
+#include "family/vision/views.h"
 #include "formats/image/image.h"
 #include "model/text/decoder.h"
 #include "model/vision/vision_encoder.h"
-#include "spec/prompt/chat.h"
-#include "spec/vision/positions.h"
-#include "spec/vision/views.h"
 #include "trainer/recipes/batch.h"
 
 namespace mcv::tie {

@@ -5,10 +5,10 @@
 
 #include <set>
 
+#include "family/prompt/chat.h"
+#include "family/vision/positions.h"
+#include "family/vision/views.h"
 #include "formats/image/image.h"
-#include "spec/prompt/chat.h"
-#include "spec/vision/positions.h"
-#include "spec/vision/views.h"
 #include "tests/tie/both_halves.h"
 #include "tests/tie/trained_model.h"
 #include "trainer/data/test_assets.h"

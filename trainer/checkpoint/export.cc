@@ -4,8 +4,8 @@
 #include <filesystem>
 #include <map>
 
-#include "spec/export_hf.h"
-#include "spec/tokenizer_data.h"
+#include "family/export_hf.h"
+#include "family/tokenizer_data.h"
 
 namespace mcv::trainer {
 namespace {

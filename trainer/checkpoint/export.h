@@ -4,8 +4,8 @@
 #include <string>
 
 #include "base/status.h"
-#include "spec/config.h"
-#include "spec/export_gguf.h"
+#include "family/config.h"
+#include "family/export_gguf.h"
 #include "trainer/checkpoint/weights.h"
 
 namespace mcv::trainer {

@@ -5,7 +5,7 @@
 #include <filesystem>
 #include <map>
 
-#include "spec/model_files.h"
+#include "family/model_files.h"
 
 namespace mcv::trainer {
 namespace {

@@ -8,8 +8,8 @@
 #include <set>
 
 #include "base/random.h"
-#include "spec/tokenizer/byte_alphabet.h"
-#include "spec/tokenizer/pre_tokenizer.h"
+#include "family/tokenizer/byte_alphabet.h"
+#include "family/tokenizer/pre_tokenizer.h"
 #include "trainer/data/alphabet.h"
 #include "trainer/data/generator_parts.h"
 #include "trainer/data/questions.h"

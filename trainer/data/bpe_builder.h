@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "base/status.h"
-#include "spec/tokenizer/tokenizer.h"
+#include "family/tokenizer/tokenizer.h"
 #include "trainer/data/sample.h"
 
 namespace mcv::trainer {

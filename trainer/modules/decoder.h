@@ -8,7 +8,7 @@
 #include <memory>
 #include <vector>
 
-#include "spec/config.h"
+#include "family/config.h"
 #include "trainer/modules/layers.h"
 
 namespace mcv::trainer {

@@ -7,9 +7,9 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "family/config_hf.h"
 #include "formats/image/image.h"
 #include "formats/npy/npy.h"
-#include "spec/config_hf.h"
 #include "trainer/checkpoint/weights.h"
 #include "trainer/recipes/batch.h"
 

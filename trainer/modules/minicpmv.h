@@ -4,7 +4,7 @@
 #include <memory>
 #include <vector>
 
-#include "spec/config.h"
+#include "family/config.h"
 #include "trainer/modules/decoder.h"
 #include "trainer/modules/resampler.h"
 #include "trainer/modules/siglip.h"

@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "spec/config.h"
+#include "family/config.h"
 #include "trainer/modules/layers.h"
 
 namespace mcv::trainer {

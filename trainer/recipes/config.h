@@ -7,7 +7,7 @@
 #include <string>
 
 #include "base/status.h"
-#include "spec/config.h"
+#include "family/config.h"
 #include "trainer/compat.h"
 #include "trainer/data/generator.h"
 

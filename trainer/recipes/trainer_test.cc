@@ -6,7 +6,7 @@
 #include <filesystem>
 #include <fstream>
 
-#include "spec/model_files.h"
+#include "family/model_files.h"
 #include "trainer/checkpoint/export.h"
 #include "trainer/checkpoint/import.h"
 #include "trainer/recipes/curve.h"

@@ -5,8 +5,8 @@
 #include <gtest/gtest.h>
 
 #include "apps/bench/xml_check.h"
-#include "spec/config_hf.h"
-#include "spec/test_models.h"
+#include "family/config_hf.h"
+#include "family/test_models.h"
 
 namespace mcv::bench {
 namespace {

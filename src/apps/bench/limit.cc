@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "apps/bench/work.h"
-#include "spec/vision/slicing.h"
+#include "family/vision/slicing.h"
 
 namespace mcv::bench {
 namespace {

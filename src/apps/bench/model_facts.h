@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "engine/engine.h"
-#include "spec/config.h"
+#include "family/config.h"
 
 namespace mcv::bench {
 

@@ -6,8 +6,8 @@
 
 #include "apps/bench/report.h"
 #include "apps/bench/run.h"
-#include "spec/config_hf.h"
-#include "spec/test_models.h"
+#include "family/config_hf.h"
+#include "family/test_models.h"
 
 namespace mcv::bench {
 namespace {

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "apps/bench/plan.h"
-#include "spec/config.h"
+#include "family/config.h"
 
 namespace mcv::bench {
 

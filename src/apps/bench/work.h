@@ -4,8 +4,8 @@
 
 #include <cstdint>
 
+#include "family/config.h"
 #include "model/weights.h"
-#include "spec/config.h"
 
 namespace mcv::bench {
 

@@ -6,9 +6,9 @@
 
 #include "apps/bench/limit.h"
 #include "apps/bench/values.h"
+#include "family/config_hf.h"
+#include "family/test_models.h"
 #include "model/test_model.h"
-#include "spec/config_hf.h"
-#include "spec/test_models.h"
 
 namespace mcv::bench {
 namespace {

@@ -7,16 +7,8 @@
 #include <exception>
 #include <iostream>
 
-#include "apps/cli/ask.h"
-#include "apps/cli/bench.h"
-#include "apps/cli/cache.h"
-#include "apps/cli/chat.h"
-#include "apps/cli/command.h"
+#include "apps/cli/commands.h"
 #include "apps/cli/exit_codes.h"
-#include "apps/cli/inspect.h"
-#include "apps/cli/parity.h"
-#include "apps/cli/plan.h"
-#include "apps/cli/tune.h"
 
 namespace {
 

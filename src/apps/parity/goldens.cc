@@ -4,9 +4,9 @@
 #include <filesystem>
 
 #include "base/mapped_file.h"
+#include "family/config_gguf.h"
+#include "family/config_hf.h"
 #include "formats/gguf/gguf_file.h"
-#include "spec/config_gguf.h"
-#include "spec/config_hf.h"
 
 namespace mcv::parity {
 

@@ -14,9 +14,9 @@
 #include <vector>
 
 #include "base/status.h"
+#include "family/versions.h"
 #include "formats/image/image.h"
 #include "formats/npy/npy.h"
-#include "spec/versions.h"
 
 namespace mcv::parity {
 

@@ -7,10 +7,10 @@
 #include "apps/parity/goldens.h"
 #include "base/status.h"
 #include "base/thread_pool.h"
+#include "family/model_files.h"
+#include "family/tokenizer/tokenizer.h"
 #include "kernels/kernels.h"
 #include "model/weights.h"
-#include "spec/model_files.h"
-#include "spec/tokenizer/tokenizer.h"
 
 namespace mcv::parity {
 

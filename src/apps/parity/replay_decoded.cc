@@ -8,7 +8,7 @@
 #include "apps/parity/replay_picture.h"
 #include "apps/parity/replay_tables.h"
 #include "base/sha256.h"
-#include "spec/vision/slicing.h"
+#include "family/vision/slicing.h"
 
 namespace mcv::parity {
 

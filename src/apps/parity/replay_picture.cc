@@ -6,9 +6,9 @@
 
 #include "apps/parity/compare.h"
 #include "base/sha256.h"
+#include "family/vision/positions.h"
+#include "family/vision/views.h"
 #include "model/vision/vision_encoder.h"
-#include "spec/vision/positions.h"
-#include "spec/vision/views.h"
 
 namespace mcv::parity {
 

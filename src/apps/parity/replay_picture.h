@@ -6,7 +6,7 @@
 #include "apps/parity/goldens.h"
 #include "apps/parity/model_under_test.h"
 #include "apps/parity/report.h"
-#include "spec/vision/slicing.h"
+#include "family/vision/slicing.h"
 
 namespace mcv::parity {
 

@@ -2,7 +2,7 @@
 
 #include "apps/parity/compare.h"
 #include "apps/parity/replay_text.h"
-#include "spec/prompt/chat.h"
+#include "family/prompt/chat.h"
 
 namespace mcv::parity {
 

@@ -9,11 +9,11 @@
 
 #include "apps/parity/compare.h"
 #include "base/mapped_file.h"
+#include "family/tokenizer/tokenizer.h"
+#include "family/vision/positions.h"
+#include "family/vision/slicing.h"
 #include "formats/gguf/gguf_file.h"
 #include "formats/quant/quant.h"
-#include "spec/tokenizer/tokenizer.h"
-#include "spec/vision/positions.h"
-#include "spec/vision/slicing.h"
 
 namespace mcv::parity {
 

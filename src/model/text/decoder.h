@@ -4,13 +4,13 @@
 #include <memory>
 #include <optional>
 
+#include "family/config.h"
 #include "model/activations.h"
 #include "model/text/decoder_layer.h"
 #include "model/text/kv_cache.h"
 #include "model/text/rope_table.h"
 #include "model/text/text_model.h"
 #include "model/weights.h"
-#include "spec/config.h"
 
 namespace mcv {
 

@@ -2,12 +2,12 @@
 // numbers: MiniCPM scales each branch, Qwen2 has biases on q, k and v.
 #pragma once
 
+#include "family/config.h"
 #include "kernels/kernels.h"
 #include "model/activations.h"
 #include "model/taps.h"
 #include "model/text/kv_cache.h"
 #include "model/weights.h"
-#include "spec/config.h"
 
 namespace mcv {
 

@@ -8,8 +8,8 @@
 
 #include "base/status.h"
 #include "base/untouched_memory.h"
+#include "family/config.h"
 #include "kernels/kernels.h"
-#include "spec/config.h"
 
 namespace mcv {
 

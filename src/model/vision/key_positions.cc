@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "spec/vision/resample_table.h"
-#include "spec/vision/sincos.h"
+#include "family/vision/resample_table.h"
+#include "family/vision/sincos.h"
 
 namespace mcv {
 

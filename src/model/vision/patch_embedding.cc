@@ -3,7 +3,7 @@
 #include <numeric>
 
 #include "base/trace.h"
-#include "spec/vision/resample_table.h"
+#include "family/vision/resample_table.h"
 
 namespace mcv {
 

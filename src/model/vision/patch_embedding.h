@@ -4,11 +4,11 @@
 
 #include <vector>
 
+#include "family/config.h"
+#include "family/vision/positions.h"
 #include "kernels/kernels.h"
 #include "model/activations.h"
 #include "model/weights.h"
-#include "spec/config.h"
-#include "spec/vision/positions.h"
 
 namespace mcv {
 

@@ -2,11 +2,11 @@
 // LLM's width. Paper section 3 (visual encoding, "Compression Layer").
 #pragma once
 
+#include "family/config.h"
 #include "kernels/kernels.h"
 #include "model/activations.h"
 #include "model/vision/key_positions.h"
 #include "model/weights.h"
-#include "spec/config.h"
 
 namespace mcv {
 

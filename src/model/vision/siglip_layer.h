@@ -1,10 +1,10 @@
 // One block of the vision transformer. Paper section 3 (SigLIP SoViT-400m/14).
 #pragma once
 
+#include "family/config.h"
 #include "kernels/kernels.h"
 #include "model/activations.h"
 #include "model/weights.h"
-#include "spec/config.h"
 
 namespace mcv {
 

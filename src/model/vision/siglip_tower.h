@@ -4,11 +4,11 @@
 #include <atomic>
 
 #include "base/status.h"
+#include "family/config.h"
 #include "kernels/kernels.h"
 #include "model/activations.h"
 #include "model/taps.h"
 #include "model/weights.h"
-#include "spec/config.h"
 
 namespace mcv {
 

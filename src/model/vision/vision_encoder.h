@@ -2,15 +2,15 @@
 #pragma once
 
 #include "base/status.h"
+#include "family/config.h"
+#include "family/vision/positions.h"
+#include "family/vision/views.h"
 #include "kernels/kernels.h"
 #include "model/activations.h"
 #include "model/vision/key_positions.h"
 #include "model/vision/patch_embedding.h"
 #include "model/vision/siglip_tower.h"
 #include "model/weights.h"
-#include "spec/config.h"
-#include "spec/vision/positions.h"
-#include "spec/vision/views.h"
 
 namespace mcv {
 

@@ -7,12 +7,12 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "family/vision/sincos.h"
 #include "model/test_model.h"
 #include "model/vision/key_positions.h"
 #include "model/vision/resampler.h"
 #include "model/vision/siglip_layer.h"
 #include "model/vision/vision_encoder.h"
-#include "spec/vision/sincos.h"
 
 namespace mcv {
 namespace {
