@@ -47,13 +47,14 @@ Result<std::vector<float>> Logits(const Engine& engine, Context& context, DType 
   options.cache_type = type;
   MCV_ASSIGN_OR_RETURN(const auto decoder,
                        Decoder::Create(config, engine.weights().text(), options, context));
+  const auto sequence = decoder->NewSequence();
   std::vector<float> logits(static_cast<size_t>((steps + 1) * config.vocab));
   const MatView rows(logits.data(), steps + 1, config.vocab);
   const size_t first = ids.size() - static_cast<size_t>(steps);
-  MCV_RETURN_IF_ERROR(decoder->Append({{ids.data(), first}, {}}, {}, rows.Rows(0, 1)));
+  MCV_RETURN_IF_ERROR(Append(*decoder, *sequence, {{ids.data(), first}, {}}, {}, rows.Rows(0, 1)));
   for (int64_t s = 0; s < steps; ++s) {
-    MCV_RETURN_IF_ERROR(
-        decoder->Append({{&ids[first + static_cast<size_t>(s)], 1}, {}}, {}, rows.Rows(s + 1, 1)));
+    MCV_RETURN_IF_ERROR(Append(*decoder, *sequence, {{&ids[first + static_cast<size_t>(s)], 1}, {}},
+                               {}, rows.Rows(s + 1, 1)));
   }
   return logits;
 }

@@ -91,7 +91,7 @@ class KvLayers {
         bytes_(static_cast<size_t>(layers_ * 2 * part_bytes_)) {
     const int64_t cols = int64_t{heads} * head_dim;
     const std::vector<float> rows = RandomFloats(keys * cols, 3);
-    StoreKv({rows.data(), keys, cols}, head_dim, {type, bytes_.data(), row_bytes_, head_bytes_},
+    StoreKv({rows.data(), keys, cols}, head_dim, 0, {type, bytes_.data(), row_bytes_, head_bytes_},
             ctx);
     for (int64_t part = 1; part < 2 * layers_; ++part) {
       std::memcpy(bytes_.data() + part * part_bytes_, bytes_.data(),

@@ -142,7 +142,7 @@ class Kv {
     Context ctx;
     ctx.pool = &pool;
     ctx.table = *ChooseTarget("ref");
-    StoreKv(values.view(), shape.head_dim, view_, ctx);
+    StoreKv(values.view(), shape.head_dim, 0, view_, ctx);
   }
   KvView view() const { return {view_.type, view_.data, view_.row_bytes, view_.head_bytes}; }
 
@@ -207,12 +207,12 @@ KernelWork StoreWork(std::string name, DType type) {
     Aligned<std::byte> bytes;
     Matrix x{8, kInputs};
   };
-  return {
-      std::move(name), Numerics::kFast, [=] {
-        return Owning(std::make_shared<Data>(type), [=](Data& d, Context& ctx) {
-          StoreKv(d.x.view(), kHeadDim, {type, d.bytes.data(), d.row_bytes, 8 * d.row_bytes}, ctx);
-        });
-      }};
+  return {std::move(name), Numerics::kFast, [=] {
+            return Owning(std::make_shared<Data>(type), [=](Data& d, Context& ctx) {
+              StoreKv(d.x.view(), kHeadDim, 0, {type, d.bytes.data(), d.row_bytes, 8 * d.row_bytes},
+                      ctx);
+            });
+          }};
 }
 
 KernelWork EmbedWork(std::string name, DType type) {

@@ -13,7 +13,23 @@
 
 namespace mcv {
 
-// Logits are a function of the ids held. `length`, limits and beams behave as the real decoder's.
+class FakeSequence final : public TextSequence {
+ public:
+  int64_t length() const override { return static_cast<int64_t>(history.size()); }
+  SequenceMark Mark() const override { return {length()}; }
+  void Rewind(const SequenceMark& mark) override {
+    history.resize(static_cast<size_t>(mark.length));
+  }
+  std::unique_ptr<TextSequence> Fork() const override {
+    return std::make_unique<FakeSequence>(*this);
+  }
+
+  std::vector<int32_t> history;  // ids held
+  int answer = 0;                // prompts read: which script it follows
+  int step = 0;                  // tokens of the answer read
+};
+
+// Logits are a function of the ids held. Limits behave as the real decoder's.
 class FakeTextModel final : public TextModel {
  public:
   using LogitsOf = std::function<std::vector<float>(const std::vector<int32_t>& history)>;
@@ -32,90 +48,83 @@ class FakeTextModel final : public TextModel {
   int vocab() const override { return vocab_; }
   int width() const override { return 4; }
   int64_t capacity() const override { return capacity_; }
-  int64_t length() const override { return static_cast<int64_t>(history_.size()); }
-  void Truncate(int64_t length) override { history_.resize(static_cast<size_t>(length)); }
+  int64_t batch_tokens() const override { return batch_tokens_; }
+  std::unique_ptr<TextSequence> NewSequence() override {
+    auto sequence = std::make_unique<FakeSequence>();
+    if (first_ == nullptr) first_ = sequence.get();
+    return sequence;
+  }
 
-  Status Append(const TextInput& input, const AppendOptions& options, MatView logits) override {
+  Status Step(std::span<const TextRun> runs, const StepOptions& options, MatView logits) override {
     if (options.cancel != nullptr && options.cancel->load()) return Cancelled("stopped");
-    if (static_cast<int64_t>(input.ids.size()) > capacity_ - length()) return ContextFull("full");
-    ++appends_;
-    tokens_read_ += static_cast<int64_t>(input.ids.size());
-    for (const ImageRows& image : input.images) {
-      images_.push_back({length() + image.begin, length() + image.end, image.rows.Row(0)[0]});
+    for (const TextRun& run : runs) {
+      if (run.rows() > capacity_ - run.sequence->length()) return ContextFull("full");
     }
-    history_.insert(history_.end(), input.ids.begin(), input.ids.end());
-    if (input.ids.size() > 1) {
-      ++answer_;
-      step_ = 0;
-    } else {
-      ++step_;
-    }
-    Write(history_, logits.data);
-    if (options.on_progress) {
-      options.on_progress(static_cast<int64_t>(input.ids.size()),
-                          static_cast<int64_t>(input.ids.size()));
+    ++steps_;
+    most_runs_ = std::max(most_runs_, static_cast<int>(runs.size()));
+    int64_t row = 0;
+    for (const TextRun& run : runs) {
+      Read(run);
+      if (run.logit_rows() > 0) Write(static_cast<FakeSequence&>(*run.sequence), logits.Row(row));
+      row += run.logit_rows();
     }
     return OkStatus();
   }
-
-  Status BeginBeams(int beams, int64_t max_rows) override {
-    if (max_rows > capacity_ - length()) return ContextFull("full");
-    beams_.assign(static_cast<size_t>(beams), {});
-    max_rows_ = max_rows;
-    return OkStatus();
-  }
-  Status StepBeams(std::span<const int> parents, std::span<const int32_t> tokens,
-                   MatView logits) override {
-    std::vector<std::vector<int32_t>> next;
-    for (size_t b = 0; b < parents.size(); ++b) {
-      next.push_back(beams_[static_cast<size_t>(parents[b])]);
-      next.back().push_back(tokens[b]);
-      if (static_cast<int64_t>(next.back().size()) > max_rows_) return ContextFull("beams full");
-      std::vector<int32_t> history = history_;
-      history.insert(history.end(), next.back().begin(), next.back().end());
-      Write(history, logits.Row(static_cast<int64_t>(b)));
-    }
-    beams_ = std::move(next);
-    return OkStatus();
-  }
-  void EndBeams() override { beams_.clear(); }
 
   struct SeenImage {
     int64_t begin = 0;
     int64_t end = 0;
     float first_value = 0.0f;
   };
-  const std::vector<int32_t>& history() const { return history_; }
+  // Of the first sequence that was made, while it lives.
+  const std::vector<int32_t>& history() const { return first_->history; }
   const std::vector<SeenImage>& images() const { return images_; }
-  int appends() const { return appends_; }
+  int steps() const { return steps_; }
+  int most_runs() const { return most_runs_; }  // in one step
   int64_t tokens_read() const { return tokens_read_; }
+  void set_batch_tokens(int64_t tokens) { batch_tokens_ = tokens; }
 
  private:
-  void Write(const std::vector<int32_t>& history, float* out) const {
+  void Read(const TextRun& run) {
+    auto& sequence = static_cast<FakeSequence&>(*run.sequence);
+    tokens_read_ += run.rows();
+    for (const ImageRows& image : run.input.images) {
+      images_.push_back(
+          {sequence.length() + image.begin, sequence.length() + image.end, image.rows.Row(0)[0]});
+    }
+    sequence.history.insert(sequence.history.end(), run.input.ids.begin(), run.input.ids.end());
+    if (run.rows() > 1) {
+      ++sequence.answer;
+      sequence.step = 0;
+    } else {
+      ++sequence.step;
+    }
+  }
+
+  void Write(const FakeSequence& sequence, float* out) const {
     if (logits_of_) {
-      const std::vector<float> logits = logits_of_(history);
+      const std::vector<float> logits = logits_of_(sequence.history);
       std::copy(logits.begin(), logits.end(), out);
       return;
     }
     std::fill_n(out, vocab_, 0.0f);
     if (answers_.empty()) return;
     const std::vector<int32_t>& script =
-        answers_[static_cast<size_t>(answer_ - 1) % answers_.size()];
-    if (static_cast<size_t>(step_) < script.size()) out[script[static_cast<size_t>(step_)]] = 10.0f;
+        answers_[static_cast<size_t>(sequence.answer - 1) % answers_.size()];
+    const auto step = static_cast<size_t>(sequence.step);
+    if (step < script.size()) out[script[step]] = 10.0f;
   }
 
   int vocab_;
   int64_t capacity_;
+  int64_t batch_tokens_ = int64_t{1} << 20;
   LogitsOf logits_of_;
   std::vector<std::vector<int32_t>> answers_;
-  std::vector<int32_t> history_;
+  const FakeSequence* first_ = nullptr;
   std::vector<SeenImage> images_;
-  std::vector<std::vector<int32_t>> beams_;
-  int64_t max_rows_ = 0;
   int64_t tokens_read_ = 0;
-  int appends_ = 0;
-  int answer_ = 0;
-  int step_ = 0;
+  int steps_ = 0;
+  int most_runs_ = 0;
 };
 
 // Every row of the n-th view encoded so far is n.

@@ -29,7 +29,8 @@ Result<std::unique_ptr<Session>> Session::Create(SessionParts parts) {
   return std::unique_ptr<Session>(new Session(std::move(parts), chat));
 }
 
-Session::Session(SessionParts parts, ChatEncoder chat) : parts_(std::move(parts)), chat_(chat) {
+Session::Session(SessionParts parts, ChatEncoder chat)
+    : parts_(std::move(parts)), sequence_(parts_.text->NewSequence()), chat_(chat) {
   if (parts_.trace == nullptr) parts_.trace = &own_trace_;
   logits_.resize(static_cast<size_t>(parts_.text->vocab()));
 }
@@ -52,15 +53,15 @@ Status Session::SetSystem(const std::string& system) {
 }
 
 void Session::Clear() {
-  GoBack(0);
+  GoBack({});
   turns_.clear();
   unread_.clear();
   state_ = ChatState();
 }
 
-void Session::GoBack(int64_t positions) {
-  parts_.text->Truncate(positions);
-  held_.resize(static_cast<size_t>(positions));
+void Session::GoBack(const SequenceMark& mark) {
+  sequence_->Rewind(mark);
+  held_.resize(static_cast<size_t>(mark.length));
 }
 
 Status Session::CheckQuestion(const Question& question, const AskOptions& options) const {
@@ -119,7 +120,7 @@ Result<Session::Prompt> Session::BuildPrompt(const Question& question) const {
 Status Session::ReadPrompt(const Prompt& prompt, const AskOptions& options,
                            const AskCallbacks& callbacks) {
   const int64_t needed = static_cast<int64_t>(prompt.ids.size());
-  const int64_t room = context_length() - parts_.text->length();
+  const int64_t room = context_length() - sequence_->length();
   if (needed > room) {
     int64_t picture_rows = 0;
     for (const ImageRows& image : prompt.images) picture_rows += image.end - image.begin;
@@ -135,9 +136,8 @@ Status Session::ReadPrompt(const Prompt& prompt, const AskOptions& options,
   AppendOptions append;
   append.cancel = options.cancel;
   append.on_progress = callbacks.on_prompt;
-  MCV_RETURN_IF_ERROR(
-      parts_.text->Append({prompt.ids, prompt.images}, append,
-                          {logits_.data(), 1, static_cast<int64_t>(logits_.size())}));
+  MCV_RETURN_IF_ERROR(Append(*parts_.text, *sequence_, {prompt.ids, prompt.images}, append,
+                             {logits_.data(), 1, static_cast<int64_t>(logits_.size())}));
   held_.insert(held_.end(), prompt.ids.begin(), prompt.ids.end());
   return OkStatus();
 }
@@ -163,8 +163,8 @@ Result<Answer> Session::GenerateAnswer(const AskOptions& options, const AskCallb
     return stream.Push(id);
   };
   MCV_ASSIGN_OR_RETURN(
-      *generated,
-      Generate(*parts_.text, {logits_.data(), 1, static_cast<int64_t>(logits_.size())}, generate));
+      *generated, Generate(*parts_.text, *sequence_,
+                           {logits_.data(), 1, static_cast<int64_t>(logits_.size())}, generate));
   stream.Finish();
   answer.stats.decode_seconds = SecondsSince(start) - answer.stats.first_token_seconds;
   answer.text = stream.text();
@@ -192,7 +192,7 @@ Result<Answer> Session::Ask(const Question& question, const AskOptions& options,
     TraceScope scope(parts_.trace, Zone::kTokenize);
     MCV_ASSIGN_OR_RETURN(prompt, BuildPrompt(question));
   }
-  const int64_t before = parts_.text->length();
+  const SequenceMark before = sequence_->Mark();
   const auto prefill_start = Clock::now();
   PrepareLanguageModel();
   MCV_RETURN_IF_ERROR(ReadPrompt(prompt, options, callbacks));
@@ -209,7 +209,7 @@ Result<Answer> Session::Ask(const Question& question, const AskOptions& options,
   }
   AnswerStats& stats = answer->stats;
   stats.prompt_tokens = static_cast<int64_t>(held_.size());
-  stats.reused_tokens = before;
+  stats.reused_tokens = before.length;
   stats.prefill_seconds = prefill_seconds;
   stats.first_token_seconds += start_to_prefill_end;
   Keep(question, prompt, generated, *answer);

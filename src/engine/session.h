@@ -171,19 +171,20 @@ class Session {
                                 Generated* generated);
   void Keep(const Question& question, const Prompt& prompt, const Generated& generated,
             const Answer& answer);
-  // Back to `positions` held, as if nothing had been asked since.
-  void GoBack(int64_t positions);
+  // As if nothing had been asked since the mark.
+  void GoBack(const SequenceMark& mark);
   void ReleaseEncoder();
   void PrepareLanguageModel();
 
   SessionParts parts_;
+  std::unique_ptr<TextSequence> sequence_;  // what the model has read of the conversation
   ChatEncoder chat_;
   Trace own_trace_;
   std::vector<std::unique_ptr<Picture>> pictures_;
   std::vector<Turn> turns_;
   std::optional<std::string> system_;
   ChatState state_;
-  std::vector<int32_t> held_;    // ids of the positions that the model holds
+  std::vector<int32_t> held_;    // ids of the positions that the sequence holds
   std::vector<int32_t> unread_;  // ids of the answer that the model has not read yet
   std::vector<float> logits_;    // [1, V]
   bool encoder_used_ = false;

@@ -270,7 +270,7 @@ TEST_F(SessionTest, ContextThatFillsUpEndsTheAnswer) {
   ASSERT_TRUE(answer.ok()) << answer.status().ToString();
   EXPECT_EQ(answer->reason, StopReason::kContextFull);
   EXPECT_FALSE(answer->text.empty());
-  EXPECT_EQ(model_->length(), 20);
+  EXPECT_EQ(int64_t(model_->history().size()), 20);
   const auto next = session->Ask({"More", {}});
   EXPECT_EQ(next.status().code(), StatusCode::kContextFull);
 }
@@ -326,7 +326,7 @@ TEST_F(SessionTest, RefusesWhatCannotBeMeant) {
   options.sampling.top_p = 0.0f;
   EXPECT_THAT(session->Ask({"Hi", {}}, options).status().message(), HasSubstr("top-p"));
   EXPECT_EQ(session->AddImage(Image()).status().code(), StatusCode::kInvalidArgument);
-  EXPECT_EQ(model_->appends(), 0);
+  EXPECT_EQ(model_->steps(), 0);
 
   auto blind = MakeSession(FakeTextModel::Scripted(kVocab, 100, {Ids("x")}));
   EXPECT_EQ(blind->AddImage(SolidImage(9, 9, 0)).status().code(), StatusCode::kUnsupported);

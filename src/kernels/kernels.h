@@ -88,6 +88,11 @@ struct Context {
   Numerics numerics = Numerics::kFast;
   Trace* trace = nullptr;
   Blocking blocking;
+  // How the rows of x are grouped into runs that belong together (one sequence's), shortest first,
+  // for the products of a pass over several sequences: each run is multiplied by the kernel that it
+  // would get alone, so that no row's result depends on who else is in the pass. Empty, or not as
+  // many rows as x has: all rows are one run. Borrowed.
+  std::span<const int64_t> runs;
   // Scratch that grows to the largest need once and is reused; owned by the context.
   UntouchedMemory scratch;
 };
@@ -146,14 +151,27 @@ constexpr bool IsKvType(DType type) {
   return type == DType::kF32 || type == DType::kF16 || type == DType::kBF16 || type == DType::kQ8_0;
 }
 
-// Keys or values of one layer: head h of position s is head_dim elements at
-// data + h * head_bytes + s * row_bytes. Does not own.
+// Positions that lie together where keys and values are kept in blocks.
+inline constexpr int64_t kKvBlock = 256;
+
+// Keys or values of one layer. Does not own. They lie
+//   in one piece:  head h of position s is head_dim elements at data + h * head_bytes + s *
+//   row_bytes or in blocks:  the same behind blocks[s / kKvBlock] + offset, with s % kKvBlock
 template <typename Byte>
 struct KvViewT {
   DType type = DType::kF32;
   Byte* data = nullptr;
   int64_t row_bytes = 0;
   int64_t head_bytes = 0;
+  Byte* const* blocks = nullptr;  // null: one piece
+  int64_t offset = 0;             // of the layer and part within every block
+
+  // Where head h of position s begins; the positions behind it follow up to the block's end.
+  Byte* At(int64_t head, int64_t position) const {
+    if (blocks == nullptr) return data + head * head_bytes + position * row_bytes;
+    return blocks[position / kKvBlock] + offset + head * head_bytes +
+           position % kKvBlock * row_bytes;
+  }
 };
 using KvView = KvViewT<const std::byte>;
 using MutableKvView = KvViewT<std::byte>;
@@ -175,6 +193,10 @@ struct AttentionArgs {
 };
 // softmax(scale * q k^T + mask) v per head; query head h uses kv head h / (heads / kv_heads).
 void Attention(const AttentionArgs& args, Context& ctx);
+// The same for several sequences at once, each with its own queries, keys and result; what one gets
+// does not depend on the others. At most kMostSequences.
+inline constexpr int kMostSequences = 64;
+void Attention(std::span<const AttentionArgs> sequences, Context& ctx);
 
 // What an operation takes from Context::scratch, in bytes, for plans: nothing is read or written.
 // Of views only the shapes and types count, and whether there is data at all.
@@ -191,9 +213,9 @@ int64_t SwiGluScratch(int64_t tokens, const WeightView& gate, const WeightView& 
                       const ScratchSetting& setting);
 int64_t AttentionScratch(const AttentionArgs& args, const ScratchSetting& setting);
 
-// Stores row t of x [T, heads * head_dim] as position t of `out`: rounded to the nearest, Q8_0 as
-// formats/quant does.
-void StoreKv(ConstMatView x, int head_dim, const MutableKvView& out, Context& ctx);
+// Stores row t of x [T, heads * head_dim] as position first + t of `out`: rounded to the nearest,
+// Q8_0 as formats/quant does.
+void StoreKv(ConstMatView x, int head_dim, int64_t first, const MutableKvView& out, Context& ctx);
 // y[i] = scale * row ids[i] of the table, dequantised. ids are inside the table.
 void EmbedRows(const WeightView& table, std::span<const int32_t> ids, float scale, MatView y,
                Context& ctx);

@@ -1,5 +1,6 @@
 // Every target x numerics x weight type x shape against sums in double of the dequantised weights.
 #include <cstring>
+#include <numeric>
 #include <span>
 #include <utility>
 
@@ -293,6 +294,44 @@ TEST_P(MatMulTest, SwiGluIsSiluOfGateTimesUp) {
           const auto at = static_cast<size_t>(i * f + j);
           ASSERT_NEAR(y.view().Row(i)[j], g[at] * u[at], 1e-5 * (1 + std::fabs(g[at] * u[at])));
         }
+      }
+    }
+  }
+}
+
+// The rows of a run are multiplied as if the run were alone, to the last bit, whatever the type and
+// whoever else is there: what a conversation's answer may rely on.
+TEST_P(MatMulTest, ARunDoesNotDependOnTheOthers) {
+  const int64_t k = 512, n = 70;
+  const std::vector<std::vector<int64_t>> passes = {{1, 1},
+                                                    {1, 1, 1},
+                                                    std::vector<int64_t>(8, 1),
+                                                    std::vector<int64_t>(25, 1),
+                                                    {1, 1, 3, 40},
+                                                    {2, 5, 9, 20, 30},
+                                                    {130},
+                                                    {1, 250}};
+  ThreadPool pool(2);
+  for (const DType type : kTypes) {
+    const TestWeight weight = MakeWeight(type, n, k, 9);
+    for (const Numerics numerics : {Numerics::kExact, Numerics::kFast}) {
+      Context ctx = MakeContext(pool, GetParam(), numerics);
+      for (const std::vector<int64_t>& runs : passes) {
+        const int64_t t = std::accumulate(runs.begin(), runs.end(), int64_t{0});
+        const std::vector<float> x = RandomFloats(t * k, 10);
+        std::vector<float> together(static_cast<size_t>(t * n)), alone(together.size());
+        ctx.runs = runs;
+        MatMulSwiGlu({x.data(), t, k}, weight.view, weight.view, {together.data(), t, n}, ctx);
+        ctx.runs = {};
+        int64_t first = 0;
+        for (const int64_t rows : runs) {
+          MatMulSwiGlu({x.data() + first * k, rows, k}, weight.view, weight.view,
+                       {alone.data() + first * n, rows, n}, ctx);
+          first += rows;
+        }
+        EXPECT_EQ(std::memcmp(together.data(), alone.data(), alone.size() * sizeof(float)), 0)
+            << Traits(type).name << ", " << NumericsName(numerics) << ", " << t << " rows in "
+            << runs.size() << " runs";
       }
     }
   }

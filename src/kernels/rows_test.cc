@@ -85,7 +85,7 @@ TEST_P(RowsTest, StoresAndLoadsBitExactly) {
     for (DType type : {DType::kF32, DType::kF16, DType::kBF16}) {
       const auto bytes = static_cast<size_t>(*RowBytes(type, static_cast<uint64_t>(n)));
       std::vector<std::byte> out(2 * bytes + 1, std::byte{0xee});
-      StoreKv({x.data(), 1, n}, static_cast<int>(n), {type, out.data() + 1}, ctx_);
+      StoreKv({x.data(), 1, n}, static_cast<int>(n), 0, {type, out.data() + 1}, ctx_);
       EXPECT_EQ(out[bytes + 1], std::byte{0xee});
       std::vector<float> back(static_cast<size_t>(n));
       ctx_.table->load_row(type, out.data() + 1, n, back.data());
@@ -116,7 +116,7 @@ TEST_P(RowsTest, StoresQ8AsTheReferenceDoes) {
   const auto bytes = static_cast<int64_t>(*RowBytes(DType::kQ8_0, static_cast<uint64_t>(head_dim)));
   const int64_t head_bytes = tokens * bytes + 3;
   std::vector<std::byte> out(static_cast<size_t>(heads * head_bytes), std::byte{0xee});
-  StoreKv({x.data(), tokens, cols}, static_cast<int>(head_dim),
+  StoreKv({x.data(), tokens, cols}, static_cast<int>(head_dim), 0,
           {DType::kQ8_0, out.data(), bytes, head_bytes}, ctx_);
   std::vector<std::byte> want(out.size(), std::byte{0xee});
   for (int64_t t = 0; t < tokens; ++t) {

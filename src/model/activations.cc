@@ -88,9 +88,10 @@ void TextActivations::Shape(const TextConfig& config, int64_t num_tokens) {
   hidden = arena_.Take(t, config.ffn);
 }
 
-void TextActivations::KeepLastRow() {
-  x = x.Rows(x.rows - 1, 1);
-  for (MatView* buffer : {&normed, &q, &k, &v, &mixed, &hidden}) *buffer = buffer->Rows(0, 1);
+void TextActivations::KeepFirstRows(int64_t rows) {
+  for (MatView* buffer : {&x, &normed, &q, &k, &v, &mixed, &hidden}) {
+    *buffer = buffer->Rows(0, rows);
+  }
 }
 
 }  // namespace mcv

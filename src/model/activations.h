@@ -68,8 +68,8 @@ struct TextActivations {
   MatView hidden;  // [T, F]
 
   void Shape(const TextConfig& config, int64_t num_tokens);
-  // From here on a batch of its last token alone.
-  void KeepLastRow();
+  // From here on a batch of its first `rows` alone.
+  void KeepFirstRows(int64_t rows);
   static int64_t FloatsFor(const TextConfig& config, int64_t num_tokens);
   int64_t capacity_bytes() const { return arena_.capacity_bytes(); }
 

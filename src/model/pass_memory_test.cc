@@ -13,7 +13,6 @@ namespace mcv {
 namespace {
 
 constexpr int kThreads = 3;
-const std::string kQuantised25 = MCV_TESTDATA "/goldens/models/v25_tiny/gguf/llm-Q4_K_M.gguf";
 
 class PassMemoryTest
     : public ::testing::TestWithParam<std::tuple<std::string_view, std::string, Numerics>> {
@@ -62,7 +61,8 @@ TEST_P(PassMemoryTest, APromptTakesWhatIsPlanned) {
                                  {.capacity = 64, .cache_type = DType::kF16, .batch_tokens = 32},
                                  model_.context);
   ASSERT_TRUE(decoder.ok());
-  ASSERT_TRUE((*decoder)->Append({ids, {}}, {}, {logits.data(), 1, config.vocab}).ok());
+  const auto sequence = (*decoder)->NewSequence();
+  ASSERT_TRUE(Append(**decoder, *sequence, {ids, {}}, {}, {logits.data(), 1, config.vocab}).ok());
   const BatchMemory planned = MemoryOfBatch(config, shapes_.text(), DType::kF16, 32, 40, Setting());
   EXPECT_EQ(ScratchTaken(), planned.scratch);
   TextActivations activations;
@@ -78,7 +78,7 @@ TEST_P(PassMemoryTest, ShapesOwnWhatWeightsOwn) {
 INSTANTIATE_TEST_SUITE_P(
     Targets, PassMemoryTest,
     ::testing::Combine(::testing::ValuesIn(AvailableTargets()),
-                       ::testing::Values(TestGguf25(), kQuantised25, TestFolder20()),
+                       ::testing::Values(TestGguf25(), TestQuantised25(), TestFolder20()),
                        ::testing::Values(Numerics::kExact, Numerics::kFast, Numerics::kInt8)));
 
 TEST(CacheMemory, GrowsBlockByBlockInWholePages) {
@@ -87,12 +87,13 @@ TEST(CacheMemory, GrowsBlockByBlockInWholePages) {
   config.kv_heads = 2;
   config.head_dim = 64;  // 128 bytes a row of one head as F16
   const auto resident = [&](int64_t positions, int64_t page) {
-    return KvCache::ResidentBytes(config, DType::kF16, 1000, positions, page);
+    return KvLayout::Of(config, DType::kF16).ResidentBytes(positions, page);
   };
   EXPECT_EQ(resident(0, 4096), 0);
   EXPECT_EQ(resident(1, 4096), 12 * 2 * 4096);  // a block may begin in the middle of a page
-  EXPECT_EQ(resident(1000, 4096), 12 * 128'000);
-  EXPECT_EQ(resident(1, 2 << 20), 12 * 128'000);
+  EXPECT_EQ(resident(1024, 4096), 12 * 1024 * 128);
+  EXPECT_EQ(resident(1025, 4096), 12 * (1024 * 128 + 2 * 4096));
+  EXPECT_EQ(resident(1, 2 << 20), 12 * 256 * 128);
 }
 
 }  // namespace

@@ -48,6 +48,9 @@ inline std::string TestFolder20() { return MCV_TESTDATA "/goldens/models/v20_tin
 inline std::string TestGguf25() {
   return MCV_TESTDATA "/goldens/models/v25_tiny/gguf/llm-f16.gguf";
 }
+inline std::string TestQuantised25() {
+  return MCV_TESTDATA "/goldens/models/v25_tiny/gguf/llm-Q4_K_M.gguf";
+}
 
 inline std::vector<float> RandomFloats(size_t count, uint64_t seed) {
   RandomStream random(seed);

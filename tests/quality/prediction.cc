@@ -21,12 +21,13 @@ void AddTarget(const float* logits, int32_t truth, Prediction* out) {
 }
 
 Status ReadAtOnce(const Reading& reading, Decoder& decoder, Prediction* out) {
+  const auto sequence = decoder.NewSequence();
   const int64_t rows = static_cast<int64_t>(reading.ids.size());
   std::vector<float> logits(static_cast<size_t>(rows * out->vocab));
   AppendOptions options;
   options.logits = LogitsWanted::kAll;
-  MCV_RETURN_IF_ERROR(decoder.Append({reading.ids, reading.images}, options,
-                                     MatView(logits.data(), rows, out->vocab)));
+  MCV_RETURN_IF_ERROR(Append(decoder, *sequence, {reading.ids, reading.images}, options,
+                             MatView(logits.data(), rows, out->vocab)));
   for (const int64_t target : reading.targets) {
     AddTarget(&logits[static_cast<size_t>((target - 1) * out->vocab)],
               reading.ids[static_cast<size_t>(target)], out);
@@ -35,13 +36,15 @@ Status ReadAtOnce(const Reading& reading, Decoder& decoder, Prediction* out) {
 }
 
 Status ReadAsWritten(const Reading& reading, Decoder& decoder, Prediction* out) {
+  const auto sequence = decoder.NewSequence();
   std::vector<float> logits(static_cast<size_t>(out->vocab));
   std::span<const ImageRows> images = reading.images;
   for (const int64_t target : reading.targets) {
     const auto piece = std::span(reading.ids)
-                           .subspan(static_cast<size_t>(decoder.length()),
-                                    static_cast<size_t>(target - decoder.length()));
-    MCV_RETURN_IF_ERROR(decoder.Append({piece, images}, {}, MatView(logits.data(), 1, out->vocab)));
+                           .subspan(static_cast<size_t>(sequence->length()),
+                                    static_cast<size_t>(target - sequence->length()));
+    MCV_RETURN_IF_ERROR(
+        Append(decoder, *sequence, {piece, images}, {}, MatView(logits.data(), 1, out->vocab)));
     images = {};
     AddTarget(logits.data(), reading.ids[static_cast<size_t>(target)], out);
   }
@@ -75,7 +78,6 @@ Result<Prediction> Predict(const RetypedModel& model, std::span<const Reading> r
   Prediction out;
   out.vocab = model.config().vocab;
   for (const Reading& reading : readings) {
-    decoder->Truncate(0);
     MCV_RETURN_IF_ERROR(way.pace == Pace::kAtOnce ? ReadAtOnce(reading, *decoder, &out)
                                                   : ReadAsWritten(reading, *decoder, &out));
   }

@@ -81,15 +81,16 @@ Status ReadPrompt(const Engine& engine, const SlicePlan& plan, const std::string
   options.cache_type = engine.cache_type();
   MCV_ASSIGN_OR_RETURN(const std::unique_ptr<Decoder> decoder,
                        Decoder::Create(config.text, engine.weights().text(), options, context));
+  const auto sequence = decoder->NewSequence();
   out->logits.resize(static_cast<size_t>(options.capacity * config.text.vocab));
   const MatView logits(out->logits.data(), options.capacity, config.text.vocab);
   AppendOptions append;
   append.logits = LogitsWanted::kAll;
   MCV_RETURN_IF_ERROR(
-      decoder->Append({prompt.ids, {&rows, 1}}, append, logits.Rows(0, prompt_rows)));
+      Append(*decoder, *sequence, {prompt.ids, {&rows, 1}}, append, logits.Rows(0, prompt_rows)));
   for (size_t i = 0; i < forced.size(); ++i) {
-    MCV_RETURN_IF_ERROR(decoder->Append({{&forced[i], 1}, {}}, {},
-                                        logits.Rows(prompt_rows + static_cast<int64_t>(i), 1)));
+    MCV_RETURN_IF_ERROR(Append(*decoder, *sequence, {{&forced[i], 1}, {}}, {},
+                               logits.Rows(prompt_rows + static_cast<int64_t>(i), 1)));
   }
   return OkStatus();
 }

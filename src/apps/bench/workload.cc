@@ -37,6 +37,7 @@ class TextBench {
     MCV_ASSIGN_OR_RETURN(bench->decoder_, Decoder::Create(bench->engine_->config().text,
                                                           bench->engine_->weights().text(), options,
                                                           bench->context_));
+    bench->sequence_ = bench->decoder_->NewSequence();
     bench->logits_.resize(static_cast<size_t>(bench->decoder_->vocab()));
     return bench;
   }
@@ -45,7 +46,7 @@ class TextBench {
   Result<double> Prefill(int64_t tokens) {
     const std::vector<int32_t> ids = RandomIds(tokens, decoder_->vocab());
     MCV_RETURN_IF_ERROR(Append({ids.data(), std::min(ids.size(), size_t{kWarmUpTokens})}));
-    decoder_->Truncate(0);
+    sequence_->Rewind({});
     const auto start = Clock::now();
     MCV_RETURN_IF_ERROR(Append(ids));
     return SecondsSince(start);
@@ -55,7 +56,7 @@ class TextBench {
   Result<double> Decode(int64_t depth, int64_t tokens) {
     const std::vector<int32_t> ids = RandomIds(depth + tokens, decoder_->vocab());
     MCV_RETURN_IF_ERROR(Append({ids.data(), 1}));
-    decoder_->Truncate(0);
+    sequence_->Rewind({});
     const size_t before = static_cast<size_t>(depth);
     if (depth > 0) MCV_RETURN_IF_ERROR(Append({ids.data(), before}));
     const auto start = Clock::now();
@@ -75,14 +76,15 @@ class TextBench {
     if (cancel_ != nullptr && cancel_->load(std::memory_order_relaxed)) return Cancelled("stopped");
     AppendOptions options;
     options.cancel = cancel_;
-    return decoder_->Append({ids, {}}, options,
-                            {logits_.data(), 1, static_cast<int64_t>(logits_.size())});
+    return mcv::Append(*decoder_, *sequence_, {ids, {}}, options,
+                       {logits_.data(), 1, static_cast<int64_t>(logits_.size())});
   }
 
   std::shared_ptr<const Engine> engine_;
   ThreadPool pool_;
   Context context_;
   std::unique_ptr<Decoder> decoder_;
+  std::unique_ptr<TextSequence> sequence_;
   std::vector<float> logits_;
   const std::atomic<bool>* cancel_;
 };

@@ -119,7 +119,8 @@ Status ReplayLanguage(const Replay& r, const PromptIds& prompt) {
   const MatView row(logits.data(), 1, config.vocab);
   AppendOptions append;
   append.taps = &sink;
-  MCV_RETURN_IF_ERROR(decoder->Append({prompt.ids, prompt.images}, append, row));
+  const auto sequence = decoder->NewSequence();
+  MCV_RETURN_IF_ERROR(Append(*decoder, *sequence, {prompt.ids, prompt.images}, append, row));
   CompareFile(r, "llm_last_position_states", states.Flat());
   CompareFile(r, "prefill_logits", logits);
 
@@ -129,7 +130,7 @@ Status ReplayLanguage(const Replay& r, const PromptIds& prompt) {
     CompareToken(r, step, tokens[step], top, logits);
     if (top != nullptr) CompareTop5(r, step, *top, logits);
     if (step + 1 == tokens.size()) break;
-    MCV_RETURN_IF_ERROR(decoder->Append({{&tokens[step], 1}, {}}, {}, row));
+    MCV_RETURN_IF_ERROR(Append(*decoder, *sequence, {{&tokens[step], 1}, {}}, {}, row));
   }
   return OkStatus();
 }

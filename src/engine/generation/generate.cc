@@ -34,42 +34,80 @@ const char* StopReasonName(StopReason reason) {
   return "unknown";
 }
 
-Result<Generated> GenerateOneByOne(TextModel& model, MatView logits,
-                                   const GenerateOptions& options) {
-  Sampler sampler(options.sampling);
-  Generated out;
-  const int64_t start = model.length();
-  const auto finish = [&](StopReason reason) {
-    out.reason = reason;
-    out.positions_held = model.length() - start;
-    return out;
-  };
-  while (true) {
-    if (static_cast<int64_t>(out.ids.size()) >= options.max_tokens) {
-      return finish(StopReason::kMaxTokens);
-    }
-    if (IsCancelled(options)) return finish(StopReason::kCancelled);
-    int32_t id = 0;
-    {
-      TraceScope scope(options.trace, Zone::kSample);
-      id = sampler.Choose({logits.data, static_cast<size_t>(logits.cols)}, options.prompt, out.ids,
-                          start + static_cast<int64_t>(out.ids.size()));
-    }
-    if (IsStop(options, id)) return finish(StopReason::kStopToken);
-    out.ids.push_back(id);
-    if (options.on_token && !options.on_token(id)) return finish(StopReason::kStopString);
-    if (static_cast<int64_t>(out.ids.size()) >= options.max_tokens) {
-      return finish(StopReason::kMaxTokens);
-    }
-    if (model.length() >= model.capacity()) return finish(StopReason::kContextFull);
-    TraceScope scope(options.trace, Zone::kDecode);
-    MCV_RETURN_IF_ERROR(model.Append({{&out.ids.back(), 1}, {}}, {}, logits));
+namespace {
+
+class OneByOne final : public Generation {
+ public:
+  OneByOne(TextModel& model, TextSequence& sequence, const GenerateOptions& options)
+      : model_(model),
+        sequence_(sequence),
+        options_(options),
+        sampler_(options.sampling),
+        start_(sequence.length()) {}
+
+  int64_t rows() const override { return 1; }
+
+  bool Take(MatView logits) override {
+    if (HasAllTokens()) return End(StopReason::kMaxTokens);
+    if (IsCancelled(options_)) return End(StopReason::kCancelled);
+    const int32_t id = Choose(logits);
+    if (IsStop(options_, id)) return End(StopReason::kStopToken);
+    ids_.push_back(id);
+    if (options_.on_token && !options_.on_token(id)) return End(StopReason::kStopString);
+    if (HasAllTokens()) return End(StopReason::kMaxTokens);
+    if (sequence_.length() >= model_.capacity()) return End(StopReason::kContextFull);
+    return true;
   }
+
+  std::span<const TextRun> Runs() override {
+    run_ = {&sequence_, {{&ids_.back(), 1}, {}}, LogitsWanted::kLast};
+    return {&run_, 1};
+  }
+
+  Generated Finish() override { return {std::move(ids_), reason_, sequence_.length() - start_}; }
+
+ private:
+  bool HasAllTokens() const { return static_cast<int64_t>(ids_.size()) >= options_.max_tokens; }
+  bool End(StopReason reason) {
+    reason_ = reason;
+    return false;
+  }
+  int32_t Choose(MatView logits) {
+    TraceScope scope(options_.trace, Zone::kSample);
+    return sampler_.Choose({logits.data, static_cast<size_t>(logits.cols)}, options_.prompt, ids_,
+                           start_ + static_cast<int64_t>(ids_.size()));
+  }
+
+  TextModel& model_;
+  TextSequence& sequence_;
+  const GenerateOptions options_;
+  Sampler sampler_;
+  const int64_t start_;
+  std::vector<int32_t> ids_;
+  StopReason reason_ = StopReason::kCancelled;
+  TextRun run_;
+};
+
+}  // namespace
+
+std::unique_ptr<Generation> MakeGeneration(TextModel& model, TextSequence& sequence,
+                                           const GenerateOptions& options) {
+  if (options.sampling.num_beams > 1) return MakeBeamSearch(model, sequence, options);
+  return std::make_unique<OneByOne>(model, sequence, options);
 }
 
-Result<Generated> Generate(TextModel& model, MatView logits, const GenerateOptions& options) {
-  return options.sampling.num_beams > 1 ? GenerateByBeams(model, logits, options)
-                                        : GenerateOneByOne(model, logits, options);
+Result<Generated> Generate(TextModel& model, TextSequence& sequence, MatView logits,
+                           const GenerateOptions& options) {
+  const auto generation = MakeGeneration(model, sequence, options);
+  std::vector<float> own(static_cast<size_t>(generation->rows() * model.vocab()));
+  const MatView rows(own.data(), generation->rows(), model.vocab());
+  bool goes_on = generation->Take(logits);
+  while (goes_on) {
+    TraceScope scope(options.trace, Zone::kDecode);
+    MCV_RETURN_IF_ERROR(model.Step(generation->Runs(), {}, rows));
+    goes_on = generation->Take(rows);
+  }
+  return generation->Finish();
 }
 
 }  // namespace mcv

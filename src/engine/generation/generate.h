@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -38,21 +39,40 @@ struct GenerateOptions {
 struct Generated {
   std::vector<int32_t> ids;  // without the stop token
   StopReason reason = StopReason::kStopToken;
-  // Positions that the model holds for `ids`; the last token of an answer has not been read by it.
+  // Positions that the sequence holds for `ids`; the last token of an answer has not been read.
   int64_t positions_held = 0;
 };
 
-// The model holds the prompt; `logits` [1, V] are those of its last position and are overwritten.
-// sampling.num_beams must be 1.
-Result<Generated> GenerateOneByOne(TextModel& model, MatView logits,
-                                   const GenerateOptions& options);
+// An answer in the making, without anybody's loop: whoever drives it computes the runs that it asks
+// for, alone or beside those of others, and hands it their logits. One thread at a time.
+class Generation {
+ public:
+  virtual ~Generation() = default;
 
-// Beam search as the published models run it (Hugging Face's scorer: 2 or more candidates per beam,
-// hypotheses scored by sum / length^penalty, the repetition penalty on log-probabilities). The
-// model holds only the prompt afterwards.
-Result<Generated> GenerateByBeams(TextModel& model, MatView logits, const GenerateOptions& options);
+  // Rows of logits that it waits for: of the prompt's last position at first, then of its runs.
+  virtual int64_t rows() const = 0;
+  // Chooses from logits [rows, V], which it may overwrite; false when the answer is complete.
+  virtual bool Take(MatView logits) = 0;
+  // What must be read next, one token each, every one with its last logits. After Take said true.
+  // Valid until the next call.
+  virtual std::span<const TextRun> Runs() = 0;
+  // After Take said false, or at any time for what there is so far: ends it.
+  virtual Generated Finish() = 0;
+};
 
-// Whichever the options ask for.
-Result<Generated> Generate(TextModel& model, MatView logits, const GenerateOptions& options);
+// `sequence` holds the prompt; both it and `model` must outlive the generation. Greedy and sampled
+// answers grow the sequence itself. Beam search, as the published models run it (Hugging Face's
+// scorer: 2 or more candidates per beam, hypotheses scored by sum / length^penalty, the repetition
+// penalty on log-probabilities), works on forks of it: it holds only the prompt afterwards.
+std::unique_ptr<Generation> MakeGeneration(TextModel& model, TextSequence& sequence,
+                                           const GenerateOptions& options);
+
+// The plain loop for one answer: `logits` [1, V] are those of the prompt's last position.
+Result<Generated> Generate(TextModel& model, TextSequence& sequence, MatView logits,
+                           const GenerateOptions& options);
+
+// Of MakeGeneration, for beams > 1.
+std::unique_ptr<Generation> MakeBeamSearch(TextModel& model, TextSequence& sequence,
+                                           const GenerateOptions& options);
 
 }  // namespace mcv

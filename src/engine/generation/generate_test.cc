@@ -67,14 +67,15 @@ Generated RunBeams(const SamplingOptions& sampling, int max_tokens, int64_t capa
   FakeTextModel model(kVocab, capacity, Odds);
   std::vector<float> logits(kVocab);
   const MatView row(logits.data(), 1, kVocab);
-  EXPECT_TRUE(model.Append({kPrompt, {}}, {}, row).ok());
+  const auto sequence = model.NewSequence();
+  EXPECT_TRUE(Append(model, *sequence, {kPrompt, {}}, {}, row).ok());
   GenerateOptions options;
   options.sampling = sampling;
   options.max_tokens = max_tokens;
   options.stop_ids = kStop;
-  const auto result = Generate(model, row, options);
+  const auto result = Generate(model, *sequence, row, options);
   EXPECT_TRUE(result.ok()) << result.status().ToString();
-  EXPECT_EQ(model.length(), int64_t(kPrompt.size()));
+  EXPECT_EQ(sequence->length(), int64_t(kPrompt.size()));
   return result.ok() ? *result : Generated();
 }
 
@@ -106,7 +107,8 @@ TEST(BeamSearchTest, OneStepOfTwoBeamsByHand) {
   FakeTextModel model(kVocab, 100, logits_of);
   std::vector<float> logits(kVocab);
   const MatView row(logits.data(), 1, kVocab);
-  ASSERT_TRUE(model.Append({kPrompt, {}}, {}, row).ok());
+  const auto sequence = model.NewSequence();
+  ASSERT_TRUE(Append(model, *sequence, {kPrompt, {}}, {}, row).ok());
   GenerateOptions options;
   options.sampling.num_beams = 2;
   options.max_tokens = 5;
@@ -116,7 +118,7 @@ TEST(BeamSearchTest, OneStepOfTwoBeamsByHand) {
     told.push_back(id);
     return true;
   };
-  const auto result = Generate(model, row, options);
+  const auto result = Generate(model, *sequence, row, options);
   ASSERT_TRUE(result.ok());
   EXPECT_THAT(result->ids, ElementsAre(1));
   EXPECT_THAT(told, ElementsAre(1));
@@ -139,26 +141,27 @@ TEST(GenerateTest, CancelAndLimits) {
   FakeTextModel model(kVocab, 6, [](const auto&) { return std::vector<float>{0, 1, 2, 0}; });
   std::vector<float> logits(kVocab);
   const MatView row(logits.data(), 1, kVocab);
-  ASSERT_TRUE(model.Append({kPrompt, {}}, {}, row).ok());
+  const auto sequence = model.NewSequence();
+  ASSERT_TRUE(Append(model, *sequence, {kPrompt, {}}, {}, row).ok());
   std::atomic<bool> cancel = false;
   GenerateOptions options;
   options.max_tokens = 2;
   options.stop_ids = kStop;
   options.cancel = &cancel;
-  const auto limited = Generate(model, row, options);
+  const auto limited = Generate(model, *sequence, row, options);
   ASSERT_TRUE(limited.ok());
   EXPECT_THAT(limited->ids, ElementsAre(2, 2));
   EXPECT_EQ(limited->reason, StopReason::kMaxTokens);
   EXPECT_EQ(limited->positions_held, 1);  // the last token needs no logits
 
   options.max_tokens = 100;
-  const auto full = Generate(model, row, options);
+  const auto full = Generate(model, *sequence, row, options);
   ASSERT_TRUE(full.ok());
   EXPECT_EQ(full->reason, StopReason::kContextFull);
-  EXPECT_EQ(model.length(), 6);
+  EXPECT_EQ(sequence->length(), 6);
 
   cancel = true;
-  const auto cancelled = Generate(model, row, options);
+  const auto cancelled = Generate(model, *sequence, row, options);
   EXPECT_EQ(cancelled->reason, StopReason::kCancelled);
   EXPECT_TRUE(cancelled->ids.empty());
 }

@@ -7,7 +7,7 @@
 #include "family/vision/placeholders.h"
 #include "family/vision/slicing.h"
 #include "model/pass_memory.h"
-#include "model/text/kv_cache.h"
+#include "model/text/kv_pages.h"
 
 namespace mcv {
 
@@ -125,20 +125,20 @@ class Planner {
   }
 
   void AddCache() {
-    const TextConfig& text = model_.config.text;
+    const KvLayout layout = KvLayout::Of(model_.config.text, request_.cache_type);
     const auto bytes = [&](int64_t positions) {
       // The cache asks for small pages, whatever the machine gives to others.
       constexpr int64_t kSmallPage = 4096;
-      return KvCache::ResidentBytes(text, request_.cache_type, request_.context, positions,
-                                    std::min<int64_t>(request_.page_bytes, kSmallPage));
+      return layout.ResidentBytes(positions, std::min<int64_t>(request_.page_bytes, kSmallPage));
     };
     plan_.cache_reserved = bytes(request_.context);
     const int64_t last = bytes(Positions(kLast));
     Add("KV cache", {0, WhenLater(last), bytes(Positions(kPrompt)), last});
     if (request_.beams == 1) return;
-    const int64_t rows = std::min(request_.answer_tokens, request_.context);
-    const int64_t position = plan_.cache_reserved / std::max<int64_t>(request_.context, 1);
-    Add("what beams add", {0, 0, 0, BeamSuffixes::BytesFor(position, request_.beams, rows)});
+    // Each continues the prompt's last block in a copy of its own.
+    const int64_t rows =
+        std::min(request_.answer_tokens + kKvBlock - 1, std::max(request_.context, kKvBlock));
+    Add("what beams add", {0, 0, 0, request_.beams * rows * layout.bytes_per_position()});
   }
 
   void AddBuffers() {

@@ -8,7 +8,7 @@
 #include "base/clock.h"
 #include "base/random.h"
 #include "model/text/decoder_layer.h"
-#include "model/text/kv_cache.h"
+#include "model/text/kv_pages.h"
 #include "model/text/rope_table.h"
 #include "model/vision/encoder_numerics.h"
 #include "model/vision/siglip_layer.h"
@@ -83,12 +83,12 @@ class EncodeWork final : public StageWork {
 // layers.
 class TextWork final : public StageWork {
  public:
-  TextWork(WorkSetting& setting, Stage stage, KvCache cache, int layers, int64_t tokens,
-           int64_t past)
+  TextWork(WorkSetting& setting, Stage stage, KvSequence sequence, RopeCache rope, int layers,
+           int64_t tokens, int64_t past)
       : setting_(setting),
         stage_(stage),
-        cache_(std::move(cache)),
-        rope_(config().head_dim, config().rope_theta),
+        sequence_(std::move(sequence)),
+        rope_(std::move(rope)),
         layers_(layers),
         most_tokens_(tokens),
         tokens_(stage == Stage::kDecode ? 1 : std::min(tokens, kFewestPromptTokens)),
@@ -114,10 +114,8 @@ class TextWork final : public StageWork {
     const StageScope scope(settings, setting_.topology, setting_.context);
     const int64_t batch = batch_tokens > 0 ? std::min(batch_tokens, tokens_) : tokens_;
     double seconds = 0.0;
-    cache_.Truncate(0);
-    cache_.Advance(past_);
     for (int64_t first = 0; first < tokens_; first += batch) {
-      seconds += RunBatch(std::min(batch, tokens_ - first));
+      seconds += RunBatch(first, std::min(batch, tokens_ - first));
     }
     return seconds;
   }
@@ -127,31 +125,34 @@ class TextWork final : public StageWork {
 
   void ClearPast(int layer, int64_t past) {
     for (const KvPart part : {KvPart::kKeys, KvPart::kValues}) {
-      const MutableKvView first = cache_.At(layer, part, 0);
-      for (int head = 0; head < cache_.heads(); ++head) {
-        std::memset(first.data + head * first.head_bytes, 0,
-                    static_cast<size_t>(past * first.row_bytes));
+      const MutableKvView view = sequence_.Mutable(layer, part);
+      for (int head = 0; head < config().kv_heads; ++head) {
+        for (int64_t s = 0; s < past; s += kKvBlock) {
+          std::memset(view.At(head, s), 0,
+                      static_cast<size_t>(std::min(kKvBlock, past - s) * view.row_bytes));
+        }
       }
     }
   }
 
-  double RunBatch(int64_t count) {
+  // Nothing is advanced: the next run begins at the same place.
+  double RunBatch(int64_t first, int64_t count) {
     act_.Shape(config(), count);
     Fill(rows_, act_.x);
     const Timer timer;
-    const int64_t past = cache_.length();
-    const TextStep step{.past = past, .rope = rope_.Range(past, count)};
+    const SequenceRows rows{&sequence_, past_ + first, count};
+    const PositionRange positions{rows.past, count};
+    const TextStep step{.sequences = {&rows, 1}, .rope = rope_.Rows({&positions, 1})};
     for (int layer = 0; layer < layers_; ++layer) {
       DecoderLayer(setting_.engine.weights().text().layers[static_cast<size_t>(layer)], config(),
-                   layer, step, act_, cache_, setting_.context);
+                   layer, step, act_, setting_.context);
     }
-    cache_.Advance(count);
     return timer.Seconds();
   }
 
   WorkSetting& setting_;
   Stage stage_;
-  KvCache cache_;
+  KvSequence sequence_;  // room is made for all tokens
   RopeCache rope_;
   int layers_;
   int64_t most_tokens_;  // that the cache has room for
@@ -190,9 +191,12 @@ Result<std::unique_ptr<StageWork>> StageWork::Create(Stage stage, WorkSetting& s
   TextConfig config = engine.config().text;
   config.layers = layers;
   const DType type = setting.engine.cache_type();
-  MCV_ASSIGN_OR_RETURN(KvCache cache, KvCache::Create(config, type, past + tokens));
+  KvSequence sequence(KvLayout::Of(config, type));
+  MCV_RETURN_IF_ERROR(sequence.Grow(past + tokens));
+  MCV_ASSIGN_OR_RETURN(RopeCache rope, RopeCache::Create(config.head_dim, config.rope_theta,
+                                                         past + tokens, past + tokens));
   return std::unique_ptr<StageWork>(
-      new TextWork(setting, stage, std::move(cache), layers, tokens, past));
+      new TextWork(setting, stage, std::move(sequence), std::move(rope), layers, tokens, past));
 }
 
 }  // namespace mcv

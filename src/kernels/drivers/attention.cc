@@ -26,103 +26,135 @@ constexpr int64_t kMostStrip = 16;  // tokens, of any kernel
 constexpr int64_t kFewTokens = 4;
 // Keys that one item of few tokens takes: enough that joining the parts costs nothing, few enough
 // that all threads have work at a thousand keys and one head.
-constexpr int64_t kKeyRun = 256;
+constexpr int64_t kKeyRun = kKvBlock;
+static_assert(kMaxKeyBlock % kKvBlock == 0);
 
 int64_t SeenKeys(const AttentionArgs& args, int64_t t) {
   if (args.causal_offset < 0) return args.num_keys;
   return std::min(args.num_keys, t + args.causal_offset + 1);
 }
 
+// Of a run that lies in one block.
 KvView From(const KvView& view, int64_t head, int64_t key) {
-  KvView part = view;
-  part.data += head * view.head_bytes + key * view.row_bytes;
-  return part;
+  return {view.type, view.At(head, key), view.row_bytes, view.head_bytes};
 }
 
-// A few tokens: every (run of keys, key/value head) is an item that leaves a part of the softmax
-// for each token; the parts are joined in the order of the keys. The runs depend on the number of
-// keys alone, and so does the result.
+// A few tokens of each of some sequences: every (sequence, run of keys, key/value head) is an item
+// that leaves a part of the softmax for each token; the parts are joined in the order of the keys.
+// The runs depend on the number of keys alone, and so does the result.
 class SplitAttention {
  public:
-  SplitAttention(const AttentionArgs& args, Context& ctx)
-      : args_(args), ctx_(ctx), group_(args.heads / args.kv_heads) {
-    runs_ = CeilDiv(args.num_keys, kKeyRun);
-    part_floats_ = group_ * (args.head_dim + 2);
-    parts_ = reinterpret_cast<float*>(PlanParts(args).Acquire(ctx));
+  void Add(const AttentionArgs& args) {
+    MCV_CHECK(num_shares_ < shares_.size());
+    Share& share = shares_[num_shares_++];
+    share.args = &args;
+    share.group = args.heads / args.kv_heads;
+    share.runs = CeilDiv(args.num_keys, kKeyRun);
+    share.part_floats = share.group * (args.head_dim + 2);
+    share.first_item = num_items_;
+    share.first_join = num_joins_;
+    num_items_ += share.runs * args.kv_heads;
+    // What has one run is joined by whoever computed it.
+    if (share.runs > 1) num_joins_ += args.q.rows * args.kv_heads;
+    const int64_t floats = args.q.rows * args.kv_heads * share.runs * share.part_floats;
+    share.offset = plan_.Reserve(floats * static_cast<int64_t>(sizeof(float)));
   }
 
-  static ScratchPlan PlanParts(const AttentionArgs& args) {
-    const int64_t floats = args.heads / args.kv_heads * (args.head_dim + 2);
-    const int64_t parts = args.q.rows * args.kv_heads * CeilDiv(args.num_keys, kKeyRun);
-    ScratchPlan plan;
-    plan.Reserve(parts * floats * static_cast<int64_t>(sizeof(float)));
-    return plan;
-  }
+  // After the last Add.
+  int64_t ScratchBytes() const { return plan_.bytes(); }
 
-  void Run() {
-    ctx_.pool->For(runs_ * args_.kv_heads, 1, [&](int64_t begin, int64_t end, int) {
+  void Run(Context& ctx) {
+    if (num_shares_ == 0) return;
+    table_ = ctx.table;
+    base_ = plan_.Acquire(ctx);
+    ctx.pool->For(num_items_, 1, [&](int64_t begin, int64_t end, int) {
       for (int64_t item = begin; item < end; ++item) {
-        AttendRun(item % runs_, item / runs_);
+        const Share& share = ShareOf(item, &Share::first_item);
+        const int64_t local = item - share.first_item;
+        AttendRun(share, local % share.runs, local / share.runs);
       }
     });
-    if (runs_ == 1) return;  // joined already
-    ctx_.pool->For(args_.q.rows * args_.kv_heads, 1, [&](int64_t begin, int64_t end, int) {
+    if (num_joins_ == 0) return;
+    ctx.pool->For(num_joins_, 1, [&](int64_t begin, int64_t end, int) {
       for (int64_t item = begin; item < end; ++item) {
-        Join(item / args_.kv_heads, item % args_.kv_heads);
+        const Share& share = ShareOf(item, &Share::first_join);
+        const int64_t local = item - share.first_join;
+        Join(share, local / share.args->kv_heads, local % share.args->kv_heads);
       }
     });
   }
 
  private:
-  // Of one token, head and run: [group] maxima, [group] sums, [group, head_dim] outputs.
-  float* Part(int64_t t, int64_t head, int64_t run) const {
-    return parts_ + ((t * args_.kv_heads + head) * runs_ + run) * part_floats_;
+  // One sequence's part of the work.
+  struct Share {
+    const AttentionArgs* args;
+    int64_t group, runs, part_floats;
+    int64_t first_item, first_join;  // of all sequences', numbered one after the other
+    int64_t offset;                  // of its parts in the scratch
+  };
+
+  // The last share that begins at or before the item: those with no joins begin where the next
+  // does.
+  const Share& ShareOf(int64_t item, int64_t Share::*first) const {
+    size_t i = num_shares_ - 1;
+    while (shares_[i].*first > item) --i;
+    return shares_[i];
   }
 
-  void AttendRun(int64_t run, int64_t head) const {
+  // Of one token, head and run: [group] maxima, [group] sums, [group, head_dim] outputs.
+  float* Part(const Share& share, int64_t t, int64_t head, int64_t run) const {
+    return reinterpret_cast<float*>(base_ + share.offset) +
+           ((t * share.args->kv_heads + head) * share.runs + run) * share.part_floats;
+  }
+
+  void AttendRun(const Share& share, int64_t run, int64_t head) const {
+    const AttentionArgs& args = *share.args;
     const int64_t key = run * kKeyRun;
-    const KvView keys = From(args_.keys, head, key), values = From(args_.values, head, key);
-    for (int64_t t = 0; t < args_.q.rows; ++t) {
-      const int64_t seen = std::min(kKeyRun, SeenKeys(args_, t) - key);
+    const KvView keys = From(args.keys, head, key), values = From(args.values, head, key);
+    for (int64_t t = 0; t < args.q.rows; ++t) {
+      const int64_t seen = std::min(kKeyRun, SeenKeys(args, t) - key);
       if (seen <= 0) continue;
-      float* part = Part(t, head, run);
-      ctx_.table->attend({.q = args_.q.Row(t) + head * group_ * args_.head_dim,
-                          .rows = group_,
-                          .head_dim = args_.head_dim,
-                          .keys = keys,
-                          .values = values,
-                          .num_keys = seen,
-                          .scale = args_.scale,
-                          .max = part,
-                          .sum = part + group_,
-                          .out = part + 2 * group_});
-      if (runs_ == 1) Join(t, head);
+      float* part = Part(share, t, head, run);
+      table_->attend({.q = args.q.Row(t) + head * share.group * args.head_dim,
+                      .rows = share.group,
+                      .head_dim = args.head_dim,
+                      .keys = keys,
+                      .values = values,
+                      .num_keys = seen,
+                      .scale = args.scale,
+                      .max = part,
+                      .sum = part + share.group,
+                      .out = part + 2 * share.group});
+      if (share.runs == 1) Join(share, t, head);
     }
   }
 
   // out = sum of e^(scale (max_i - max)) out_i / sum of e^(..) sum_i over the runs i.
-  void Join(int64_t t, int64_t head) const {
-    const int64_t runs = CeilDiv(SeenKeys(args_, t), kKeyRun);
-    for (int64_t g = 0; g < group_; ++g) {
+  void Join(const Share& share, int64_t t, int64_t head) const {
+    const AttentionArgs& args = *share.args;
+    const int64_t runs = CeilDiv(SeenKeys(args, t), kKeyRun);
+    for (int64_t g = 0; g < share.group; ++g) {
       float max = -INFINITY;
-      for (int64_t i = 0; i < runs; ++i) max = std::max(max, Part(t, head, i)[g]);
-      float* out = args_.out.Row(t) + (head * group_ + g) * args_.head_dim;
-      std::fill(out, out + args_.head_dim, 0.0f);
+      for (int64_t i = 0; i < runs; ++i) max = std::max(max, Part(share, t, head, i)[g]);
+      float* out = args.out.Row(t) + (head * share.group + g) * args.head_dim;
+      std::fill(out, out + args.head_dim, 0.0f);
       float total = 0;
       for (int64_t i = 0; i < runs; ++i) {
-        const float* part = Part(t, head, i);
-        const float weight = std::exp(args_.scale * (part[g] - max));
-        total += weight * part[group_ + g];
-        ctx_.table->add_scaled(part + 2 * group_ + g * args_.head_dim, weight, args_.head_dim, out);
+        const float* part = Part(share, t, head, i);
+        const float weight = std::exp(args.scale * (part[g] - max));
+        total += weight * part[share.group + g];
+        table_->add_scaled(part + 2 * share.group + g * args.head_dim, weight, args.head_dim, out);
       }
-      ctx_.table->scale(out, 1.0f / total, args_.head_dim);
+      table_->scale(out, 1.0f / total, args.head_dim);
     }
   }
 
-  const AttentionArgs& args_;
-  Context& ctx_;
-  int64_t group_, runs_, part_floats_;
-  float* parts_;
+  std::array<Share, kMostSequences> shares_;
+  size_t num_shares_ = 0;
+  int64_t num_items_ = 0, num_joins_ = 0;
+  ScratchPlan plan_;
+  const KernelTable* table_ = nullptr;
+  std::byte* base_ = nullptr;
 };
 
 // One item's buffers and loops. Rows of a block are ordered head by head, so that a strip of tokens
@@ -160,12 +192,11 @@ class AttentionBlock {
   void Run(int64_t head, int64_t first, std::byte* base) const {
     const int64_t tokens = std::min(block_tokens_, args_.q.rows - first);
     const int64_t strips = CeilDiv(tokens, kernel_.strip_tokens);
-    const KvView keys = From(args_.keys, head, 0), values = From(args_.values, head, 0);
     Start(head, first, tokens, base);
     const int64_t seen = SeenKeys(args_, first + tokens - 1);
     for (int64_t key = 0; key < seen; key += key_block_) {
       const int64_t count = std::min(key_block_, seen - key);
-      PackKeys(keys, values, key, count, base);
+      PackKeys(head, key, count, base);
       for (int64_t g = 0; g < group_; ++g) {
         for (int64_t s = 0; s < strips; ++s) Strip(first, tokens, g, s, key, count, base);
       }
@@ -195,21 +226,24 @@ class AttentionBlock {
     }
   }
 
-  void PackKeys(const KvView& keys, const KvView& values, int64_t key, int64_t count,
-                std::byte* base) const {
-    const std::byte* first_key = keys.data + key * keys.row_bytes;
+  // A panel of keys lies in one block of theirs, one of values takes them block by block.
+  void PackKeys(int64_t head, int64_t key, int64_t count, std::byte* base) const {
+    const KvView& keys = args_.keys;
+    const KvView& values = args_.values;
     for (int64_t p = 0; p * kernel_.panel_rows < count; ++p) {
       const int64_t row = p * kernel_.panel_rows;
-      kernel_.pack_rows(keys.type, first_key + row * keys.row_bytes, keys.row_bytes,
+      kernel_.pack_rows(keys.type, keys.At(head, key + row), keys.row_bytes,
                         std::min(kernel_.panel_rows, count - row), args_.head_dim,
                         base + keys_ + p * key_bytes_);
     }
-    const std::byte* first_value = values.data + key * values.row_bytes;
     for (int64_t p = 0; p < value_panels_; ++p) {
       const int64_t column = p * kernel_.panel_rows;
-      kernel_.pack_columns(values.type, first_value, values.row_bytes, column,
-                           std::min(kernel_.panel_rows, args_.head_dim - column), count,
-                           base + values_ + p * value_bytes_);
+      for (int64_t s = 0; s < count; s += kKvBlock) {
+        kernel_.pack_columns(values.type, values.At(head, key + s), values.row_bytes, column,
+                             std::min(kernel_.panel_rows, args_.head_dim - column),
+                             std::min(kKvBlock, count - s),
+                             base + values_ + p * value_bytes_ + kernel_.panel_bytes(s));
+      }
     }
   }
 
@@ -300,7 +334,11 @@ const PanelKernel* BlockKernel(const AttentionArgs& args, const KernelTable& tab
 
 int64_t AttentionScratch(const AttentionArgs& args, const ScratchSetting& setting) {
   const PanelKernel* kernel = BlockKernel(args, *setting.table, setting.numerics);
-  if (kernel == nullptr) return SplitAttention::PlanParts(args).bytes();
+  if (kernel == nullptr) {
+    SplitAttention split;
+    split.Add(args);
+    return split.ScratchBytes();
+  }
   ScratchPlan plan;
   plan.Reserve(setting.threads * AttentionBlock(args, *kernel, *setting.table).bytes());
   return plan.bytes();
@@ -312,18 +350,18 @@ KvView AsKv(ConstMatView x, int head_dim) {
           head_dim * element};
 }
 
-void Attention(const AttentionArgs& args, Context& ctx) {
+namespace {
+
+void Check(const AttentionArgs& args) {
   MCV_CHECK(args.head_dim > 0 && args.kv_heads > 0 && args.heads % args.kv_heads == 0);
   MCV_CHECK(args.q.cols == int64_t{args.heads} * args.head_dim && args.out.cols == args.q.cols);
   MCV_CHECK(args.out.rows == args.q.rows && args.num_keys > 0 && args.scale > 0);
   MCV_CHECK(args.keys.type == args.values.type && IsKvType(args.keys.type));
   MCV_CHECK(args.head_dim % Traits(args.keys.type).block_elements == 0);
-  const PanelKernel* kernel = BlockKernel(args, *ctx.table, ctx.numerics);
-  if (kernel == nullptr) {
-    SplitAttention(args, ctx).Run();
-    return;
-  }
-  const AttentionBlock block(args, *kernel, *ctx.table);
+}
+
+void AttendInBlocks(const AttentionArgs& args, const PanelKernel& kernel, Context& ctx) {
+  const AttentionBlock block(args, kernel, *ctx.table);
   ScratchPlan plan;
   const int64_t workers = plan.Reserve(block.bytes() * ctx.pool->size());
   std::byte* base = plan.Acquire(ctx) + workers;
@@ -335,6 +373,23 @@ void Attention(const AttentionArgs& args, Context& ctx) {
       block.Run(item % args.kv_heads, t * block.block_tokens(), base + worker * block.bytes());
     }
   });
+}
+
+}  // namespace
+
+void Attention(const AttentionArgs& args, Context& ctx) { Attention(std::span(&args, 1), ctx); }
+
+void Attention(std::span<const AttentionArgs> sequences, Context& ctx) {
+  SplitAttention few;
+  for (const AttentionArgs& args : sequences) {
+    Check(args);
+    if (BlockKernel(args, *ctx.table, ctx.numerics) == nullptr) few.Add(args);
+  }
+  few.Run(ctx);
+  for (const AttentionArgs& args : sequences) {
+    const PanelKernel* kernel = BlockKernel(args, *ctx.table, ctx.numerics);
+    if (kernel != nullptr) AttendInBlocks(args, *kernel, ctx);
+  }
 }
 
 }  // namespace mcv

@@ -4,6 +4,10 @@
 // A block of rows is computed for a block of tokens into a small buffer that stays in cache, and
 // the epilogue takes it from there to y. How K is cut depends only on the shapes, and no row's
 // result on its neighbours, so the result does not depend on the number of threads.
+//
+// Few tokens of a sequence read the rows in place, many go through panels. Where a pass has runs of
+// both (Context::runs, shortest first), the tokens before `split` take the first way and those
+// behind it the second, in one piece of work, so that the weights come from memory once.
 #include <algorithm>
 #include <array>
 
@@ -26,13 +30,16 @@ WeightView WeightView::Rows(int64_t begin, int64_t count) const {
 
 namespace {
 
-// One weight, the way it is multiplied by, and where its kind of packed tokens lies.
+// One weight, how it is multiplied by, and where its kinds of packed tokens lie.
 struct Side {
   WeightView weight;
   int64_t row_bytes = 0;
-  const DotKernel* dot = nullptr;      // set if rows are read in place
-  const PanelKernel* panel = nullptr;  // else this one
-  int64_t packed_offset = 0;
+  int64_t split = 0;                   // tokens that read rows in place; they come first
+  const DotKernel* dot = nullptr;      // theirs
+  const PanelKernel* panel = nullptr;  // the others'; null where there are none
+  int64_t dot_offset = 0;              // tokens [0, split), one after the other
+  int64_t panel_offset = 0;            // strips from first_strip on
+  int64_t first_strip = 0;             // the one that holds token `split`
 };
 
 struct Job {
@@ -101,8 +108,9 @@ class MatMulPlan {
 
   // Tokens in the form of one kind of kernel; several weights may read the same.
   struct Packing {
-    const DotKernel* dot = nullptr;
-    const PanelKernel* panel = nullptr;
+    const DotKernel* dot = nullptr;      // tokens [0, split)
+    const PanelKernel* panel = nullptr;  // or those behind
+    int64_t split = 0;
     int64_t offset = 0;
   };
 
@@ -111,39 +119,61 @@ class MatMulPlan {
     side.row_bytes = BytesOf(weight.type, weight.cols);
     side.dot = table_.dot(weight.type, ctx_.numerics);
     side.panel = table_.panel(weight.type, ctx_.numerics);
-    if (side.panel != nullptr && x_.rows > side.dot->max_tokens) {
-      side.dot = nullptr;
-      const int64_t k = std::min(x_.cols, side.panel->k_block);
-      const int64_t panels = PanelRowStep(*side.panel) / side.panel->panel_rows;
-      panel_bytes_ = std::max(panel_bytes_, panels * PanelBytes(*side.panel, k));
-    } else {
+    side.split = side.panel == nullptr ? x_.rows : TokensOfFew(side.dot->max_tokens);
+    if (side.split > 0) side.dot_offset = FindPacking({.dot = side.dot, .split = side.split});
+    if (side.split == x_.rows) {
       side.panel = nullptr;
+      return side;
     }
-    side.packed_offset = FindPacking(side);
+    const int64_t k = std::min(x_.cols, side.panel->k_block);
+    const int64_t panels = PanelRowStep(*side.panel) / side.panel->panel_rows;
+    panel_bytes_ = std::max(panel_bytes_, panels * PanelBytes(*side.panel, k));
+    side.first_strip = side.split / side.panel->strip_tokens;
+    side.panel_offset = FindPacking({.panel = side.panel, .split = side.split});
     return side;
   }
 
-  int64_t FindPacking(const Side& side) {
+  // In the runs of at most `most` tokens, which come first.
+  int64_t TokensOfFew(int64_t most) const {
+    int64_t all = 0, few = 0;
+    for (const int64_t run : ctx_.runs) {
+      if (run <= most) few += run;
+      all += run;
+    }
+    if (all == x_.rows) return few;
+    return x_.rows <= most ? x_.rows : 0;
+  }
+
+  int64_t FindPacking(Packing wanted) {
     for (size_t i = 0; i < num_packings_; ++i) {
       const Packing& p = packings_[i];
-      if (side.panel != nullptr ? p.panel == side.panel
-                                : p.dot != nullptr && p.dot->pack_token == side.dot->pack_token) {
-        return p.offset;
-      }
-    }
-    int64_t bytes = 0;
-    if (side.panel != nullptr) {
-      const int64_t strips = CeilDiv(x_.rows, side.panel->strip_tokens);
-      for (int64_t k = 0; k < x_.cols; k += side.panel->k_block) {
-        const int64_t count = std::min(side.panel->k_block, x_.cols - k);
-        bytes += strips * ScratchPlan::RoundUp(side.panel->strip_bytes(count));
-      }
-    } else {
-      bytes = x_.rows * ScratchPlan::RoundUp(side.dot->packed_bytes(x_.cols));
+      const bool same = wanted.panel != nullptr
+                            ? p.panel == wanted.panel
+                            : p.dot != nullptr && p.dot->pack_token == wanted.dot->pack_token;
+      if (same && p.split == wanted.split) return p.offset;
     }
     MCV_CHECK(num_packings_ < packings_.size());
-    packings_[num_packings_] = {side.dot, side.panel, plan_.Reserve(bytes)};
+    wanted.offset = plan_.Reserve(PackedBytes(wanted));
+    packings_[num_packings_] = wanted;
     return packings_[num_packings_++].offset;
+  }
+
+  int64_t PackedBytes(const Packing& packing) const {
+    if (packing.panel == nullptr) {
+      return packing.split * ScratchPlan::RoundUp(packing.dot->packed_bytes(x_.cols));
+    }
+    const int64_t strips = NumStrips(*packing.panel, packing.split);
+    int64_t bytes = 0;
+    for (int64_t k = 0; k < x_.cols; k += packing.panel->k_block) {
+      const int64_t count = std::min(packing.panel->k_block, x_.cols - k);
+      bytes += strips * ScratchPlan::RoundUp(packing.panel->strip_bytes(count));
+    }
+    return bytes;
+  }
+
+  // Strips begin at multiples of their length, so the first may hold some of the few tokens too.
+  int64_t NumStrips(const PanelKernel& kernel, int64_t split) const {
+    return CeilDiv(x_.rows, kernel.strip_tokens) - split / kernel.strip_tokens;
   }
 
   // A weight that is read in place takes any rows, so a panel beside it decides.
@@ -173,24 +203,25 @@ class MatMulPlan {
   void Pack(const Packing& packing) {
     std::byte* out = base_ + packing.offset;
     if (packing.panel != nullptr) {
-      PackStrips(*packing.panel, out);
+      PackStrips(*packing.panel, packing.split, out);
       return;
     }
     const int64_t bytes = ScratchPlan::RoundUp(packing.dot->packed_bytes(x_.cols));
-    for (int64_t t = 0; t < x_.rows; ++t) {
+    for (int64_t t = 0; t < packing.split; ++t) {
       packing.dot->pack_token(x_.Row(t), x_.cols, out + t * bytes);
     }
   }
 
   // Strips of a K block lie one after the other, K blocks after each other.
-  void PackStrips(const PanelKernel& kernel, std::byte* out) {
-    const int64_t strips = CeilDiv(x_.rows, kernel.strip_tokens);
+  void PackStrips(const PanelKernel& kernel, int64_t split, std::byte* out) {
+    const int64_t strips = NumStrips(kernel, split);
+    const int64_t first_strip = split / kernel.strip_tokens;
     for (int64_t k = 0; k < x_.cols; k += kernel.k_block) {
       const int64_t count = std::min(kernel.k_block, x_.cols - k);
       const int64_t bytes = ScratchPlan::RoundUp(kernel.strip_bytes(count));
       ctx_.pool->For(strips, 4, [&](int64_t begin, int64_t end, int) {
         for (int64_t s = begin; s < end; ++s) {
-          const int64_t first = s * kernel.strip_tokens;
+          const int64_t first = (first_strip + s) * kernel.strip_tokens;
           kernel.pack_tokens(x_.Row(first) + k, x_.stride,
                              std::min(kernel.strip_tokens, x_.rows - first), count,
                              out + s * bytes);
@@ -231,29 +262,33 @@ class MatMulPlan {
     int64_t row, rows, token, tokens;
   };
 
-  // sums[t * row_step_ + r] = dot products of the block.
+  // sums[t * row_step_ + r] = dot products of the block. Panels first: their first strip may hold
+  // some of the few tokens, which are then overwritten.
   void Multiply(const Side& side, const Block& block, std::byte* panel, float* sums) const {
+    if (block.token + block.tokens > side.split) MultiplyPanels(side, block, panel, sums);
+    const int64_t few = std::min(side.split - block.token, block.tokens);
+    if (few <= 0) return;
     const std::byte* weights = side.weight.data + block.row * side.row_bytes;
-    const std::byte* packed = base_ + side.packed_offset;
-    if (side.panel != nullptr) return MultiplyPanels(side, block, panel, sums);
     const int64_t token_bytes = ScratchPlan::RoundUp(side.dot->packed_bytes(x_.cols));
     side.dot->rows({side.weight.type, weights, side.row_bytes, block.rows,
-                    packed + block.token * token_bytes, token_bytes, block.tokens, x_.cols, sums,
-                    row_step_});
+                    base_ + side.dot_offset + block.token * token_bytes, token_bytes, few, x_.cols,
+                    sums, row_step_});
   }
 
   void MultiplyPanels(const Side& side, const Block& block, std::byte* panels, float* sums) const {
     const PanelKernel& kernel = *side.panel;
-    const int64_t strips = CeilDiv(x_.rows, kernel.strip_tokens);
-    const std::byte* packed = base_ + side.packed_offset;
+    const int64_t strips = NumStrips(kernel, side.split);
+    const int64_t first_token =
+        std::max<int64_t>(0, side.first_strip * kernel.strip_tokens - block.token);
+    const std::byte* packed = base_ + side.panel_offset;
     for (int64_t k = 0; k < x_.cols; k += kernel.k_block) {
       const int64_t count = std::min(kernel.k_block, x_.cols - k);
       const int64_t strip_bytes = ScratchPlan::RoundUp(kernel.strip_bytes(count));
       const int64_t panel_bytes = PanelBytes(kernel, count);
       PackPanels(side, block, k, count, panels);
       Prefetch(side, block, k + count);
-      for (int64_t t = 0; t < block.tokens; t += kernel.strip_tokens) {
-        const int64_t strip = (block.token + t) / kernel.strip_tokens;
+      for (int64_t t = first_token; t < block.tokens; t += kernel.strip_tokens) {
+        const int64_t strip = (block.token + t) / kernel.strip_tokens - side.first_strip;
         const int64_t tokens = std::min(kernel.strip_tokens, block.tokens - t);
         for (int64_t r = 0; r < block.rows; r += kernel.panel_rows) {
           kernel.tile({panels + r / kernel.panel_rows * panel_bytes, packed + strip * strip_bytes,

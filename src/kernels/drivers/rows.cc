@@ -45,14 +45,13 @@ void Rope(MatView x, int heads, int head_dim, const RopeTable& table, RopeStyle 
   });
 }
 
-void StoreKv(ConstMatView x, int head_dim, const MutableKvView& out, Context& ctx) {
+void StoreKv(ConstMatView x, int head_dim, int64_t first, const MutableKvView& out, Context& ctx) {
   MCV_CHECK(IsKvType(out.type) && head_dim % Traits(out.type).block_elements == 0);
   MCV_CHECK(head_dim > 0 && x.cols % head_dim == 0);
   ctx.pool->For(x.rows, RowGrain(x.cols), [&](int64_t begin, int64_t end, int) {
     for (int64_t r = begin; r < end; ++r) {
       for (int64_t h = 0; h * head_dim < x.cols; ++h) {
-        ctx.table->store_row(x.Row(r) + h * head_dim, head_dim, out.type,
-                             out.data + h * out.head_bytes + r * out.row_bytes);
+        ctx.table->store_row(x.Row(r) + h * head_dim, head_dim, out.type, out.At(h, first + r));
       }
     }
   });

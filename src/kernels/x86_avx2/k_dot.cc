@@ -26,8 +26,19 @@ MCV_REGION_BEGIN("avx2,fma,f16c,bmi,bmi2")
 namespace mcv::x86_avx2 {
 namespace {
 
+// What a row's blocks have come to for one token. However many tokens share a row, each one's sums
+// are taken in this order, so that its result does not depend on the others.
+struct RowSums {
+  __m256 products;
+  __m128 minima;  // Q4_K and Q5_K, to be taken away
+};
+
+MCV_INLINE float Total(const RowSums& sums) {
+  return SumLanes(_mm256_sub_ps(sums.products, _mm256_zextps128_ps256(sums.minima)));
+}
+
 template <DType kType>
-MCV_INLINE __m256 AddBlock(const Unpacked& u, const TokenBlock& token, __m256 sums) {
+MCV_INLINE void AddBlock(const Unpacked& u, const TokenBlock& token, RowSums* sums) {
   __m256i dots = _mm256_setzero_si256();
   MCV_UNROLL
   for (int b = 0; b < 8; ++b) {
@@ -35,29 +46,29 @@ MCV_INLINE __m256 AddBlock(const Unpacked& u, const TokenBlock& token, __m256 su
     const __m256i pairs = _mm256_maddubs_epi16(u.quants[b], q);
     dots = _mm256_add_epi32(dots, _mm256_madd_epi16(pairs, u.scales[b]));
   }
-  constexpr bool kSumsOf32 = kType == DType::kQ4_K || kType == DType::kQ5_K;
-  const __m256i token_sums =
-      kSumsOf32 ? _mm256_zextsi128_si256(LoadHalfBytes(token.sums32)) : LoadBytes(token.sums16);
-  const __m256i taken = _mm256_madd_epi16(u.sum_scales, token_sums);
   const __m256 factor = _mm256_set1_ps(u.d * token.scale);
   if constexpr (kType == DType::kQ6_K || kType == DType::kQ3_K) {
     constexpr int kOffsetBits = kType == DType::kQ6_K ? 5 : 2;
+    const __m256i taken = _mm256_madd_epi16(u.sum_scales, LoadBytes(token.sums16));
     dots = _mm256_sub_epi32(dots, _mm256_slli_epi32(taken, kOffsetBits));
-    return _mm256_fmadd_ps(_mm256_cvtepi32_ps(dots), factor, sums);
+    sums->products = _mm256_fmadd_ps(_mm256_cvtepi32_ps(dots), factor, sums->products);
+  } else if constexpr (kType == DType::kQ2_K) {
+    const __m256i taken = _mm256_madd_epi16(u.sum_scales, LoadBytes(token.sums16));
+    sums->products = _mm256_fmadd_ps(_mm256_cvtepi32_ps(dots), factor, sums->products);
+    sums->products = _mm256_fnmadd_ps(_mm256_cvtepi32_ps(taken),
+                                      _mm256_set1_ps(u.dmin * token.scale), sums->products);
   } else {
-    sums = _mm256_fmadd_ps(_mm256_cvtepi32_ps(dots), factor, sums);
-    return _mm256_fnmadd_ps(_mm256_cvtepi32_ps(taken), _mm256_set1_ps(u.dmin * token.scale), sums);
+    const __m128i taken =
+        _mm_madd_epi16(_mm256_castsi256_si128(u.sum_scales), LoadHalfBytes(token.sums32));
+    sums->products = _mm256_fmadd_ps(_mm256_cvtepi32_ps(dots), factor, sums->products);
+    sums->minima =
+        _mm_fmadd_ps(_mm_cvtepi32_ps(taken), _mm_set1_ps(u.dmin * token.scale), sums->minima);
   }
 }
 
 // One token, the bulk of decode: the same sums as AddBlock, with the block taken apart piece by
 // piece in registers. A whole Unpacked does not fit them: from the cache, one core of Zen 3 takes
 // Q5_K apart at 14 GB/s that way and 20.6 this way, Q6_K at 21.5 and 26.2.
-struct RowSums {
-  __m256 products;
-  __m128 minima;  // Q4_K and Q5_K, to be taken away
-};
-
 // Word b of each half, for 16 elements: of words that begin each half.
 MCV_INLINE __m256i SpreadWord(__m256i words, int b) {
   return _mm256_shuffle_epi8(words,
@@ -159,8 +170,7 @@ MCV_INLINE void OneTokenRows(const DotKernel::Args& args, int64_t t, int64_t fir
     }
   }
   for (int r = 0; r < kRows; ++r) {
-    const __m256 all = _mm256_sub_ps(sums[r].products, _mm256_zextps128_ps256(sums[r].minima));
-    args.out[t * args.out_stride + first + r * apart] = SumLanes(all);
+    args.out[t * args.out_stride + first + r * apart] = Total(sums[r]);
   }
 }
 
@@ -179,8 +189,8 @@ void RunTokens(const DotKernel::Args& args, int64_t first) {
   const int64_t blocks = args.k / kSuperBlock;
   for (int64_t r = 0; r < args.rows; ++r) {
     const std::byte* row = args.weights + r * args.row_bytes;
-    __m256 sums[kTokens];
-    for (int t = 0; t < kTokens; ++t) sums[t] = _mm256_setzero_ps();
+    RowSums sums[kTokens];
+    for (RowSums& token : sums) token = {_mm256_setzero_ps(), _mm_setzero_ps()};
     for (int64_t b = 0; b < blocks; ++b) {
       PrefetchAhead(row + b * kBytes, kBytes);
       Unpacked u;
@@ -189,11 +199,12 @@ void RunTokens(const DotKernel::Args& args, int64_t first) {
       for (int t = 0; t < kTokens; ++t) {
         const auto* token =
             reinterpret_cast<const TokenBlock*>(args.tokens + (first + t) * args.token_bytes);
-        sums[t] = AddBlock<kType>(u, token[b], sums[t]);
+        AddBlock<kType>(u, token[b], &sums[t]);
       }
     }
-    for (int t = 0; t < kTokens; ++t)
-      args.out[(first + t) * args.out_stride + r] = SumLanes(sums[t]);
+    for (int t = 0; t < kTokens; ++t) {
+      args.out[(first + t) * args.out_stride + r] = Total(sums[t]);
+    }
   }
 }
 

@@ -1,12 +1,12 @@
 #include "model/text/decoder.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <string>
 #include <utility>
 
 #include "base/trace.h"
-#include "model/text/decoder_layer.h"
 
 namespace mcv {
 
@@ -15,10 +15,28 @@ namespace {
 // Fewer touch hardly a page of each head's.
 constexpr int64_t kManyTokens = 64;
 
-Status NoRoom(int64_t held, int64_t wanted, int64_t capacity) {
-  return ContextFull("the context holds " + std::to_string(capacity) + " positions, " +
-                     std::to_string(held) + " are in use and " + std::to_string(wanted) +
-                     " more were asked for");
+KvSequence& SequenceOf(const TextRun& run) { return static_cast<KvSequence&>(*run.sequence); }
+
+// The products of a pass see which rows belong together.
+class RunsScope {
+ public:
+  RunsScope(Context& ctx, std::span<const int64_t> runs) : ctx_(ctx) { ctx.runs = runs; }
+  ~RunsScope() { ctx_.runs = {}; }
+  RunsScope(const RunsScope&) = delete;
+  RunsScope& operator=(const RunsScope&) = delete;
+
+ private:
+  Context& ctx_;
+};
+
+bool AllFinite(ConstMatView values) {
+  for (int64_t r = 0; r < values.rows; ++r) {
+    // A sum of zeros unless something is infinite or no number.
+    float sum = 0.0f;
+    for (int64_t i = 0; i < values.cols; ++i) sum += values.Row(r)[i] * 0.0f;
+    if (sum != 0.0f || std::isnan(sum)) return false;
+  }
+  return true;
 }
 
 }  // namespace
@@ -26,122 +44,154 @@ Status NoRoom(int64_t held, int64_t wanted, int64_t capacity) {
 Result<std::unique_ptr<Decoder>> Decoder::Create(const TextConfig& config,
                                                  const TextWeights& weights,
                                                  const DecoderOptions& options, Context& ctx) {
-  MCV_ASSIGN_OR_RETURN(KvCache cache,
-                       KvCache::Create(config, options.cache_type, options.capacity));
-  return std::unique_ptr<Decoder>(new Decoder(config, weights, options, std::move(cache), ctx));
+  if (options.capacity < 1 || options.batch_tokens < 1) {
+    return InvalidArgument(
+        "the context must hold at least 1 position and be read at least 1 at a "
+        "time, asked for " +
+        std::to_string(options.capacity) + " and " + std::to_string(options.batch_tokens));
+  }
+  MCV_RETURN_IF_ERROR(CheckCacheType(config, options.cache_type));
+  const int64_t rows = std::max(options.batch_tokens, options.capacity) + kMostSequences;
+  MCV_ASSIGN_OR_RETURN(RopeCache rope, RopeCache::Create(config.head_dim, config.rope_theta,
+                                                         options.capacity, rows));
+  return std::unique_ptr<Decoder>(new Decoder(config, weights, options, std::move(rope), ctx));
 }
 
 Decoder::Decoder(const TextConfig& config, const TextWeights& weights,
-                 const DecoderOptions& options, KvCache cache, Context& ctx)
+                 const DecoderOptions& options, RopeCache rope, Context& ctx)
     : config_(config),
       weights_(weights),
       options_(options),
-      cache_(std::move(cache)),
-      rope_(config.head_dim, config.rope_theta),
-      ctx_(ctx) {}
+      layout_(KvLayout::Of(config, options.cache_type)),
+      rope_(std::move(rope)),
+      ctx_(ctx) {
+  sequences_.reserve(kMostSequences);
+  positions_.reserve(kMostSequences);
+  rows_.reserve(kMostSequences);
+}
+
+std::unique_ptr<TextSequence> Decoder::NewSequence() {
+  return std::make_unique<KvSequence>(layout_);
+}
+
+// Everything that a step can lack is had before it begins.
+Status Decoder::Admit(std::span<const TextRun> runs) {
+  MCV_CHECK(!runs.empty() && runs.size() <= kMostSequences);
+  for (size_t i = 0; i < runs.size(); ++i) {
+    MCV_CHECK(runs[i].rows() > 0 && (i == 0 || runs[i].rows() >= runs[i - 1].rows()));
+    const int64_t held = runs[i].sequence->length();
+    if (runs[i].rows() > options_.capacity - held) {
+      return ContextFull("the context holds " + std::to_string(options_.capacity) + " positions, " +
+                         std::to_string(held) + " are in use and " +
+                         std::to_string(runs[i].rows()) + " more were asked for");
+    }
+  }
+  for (const TextRun& run : runs) MCV_RETURN_IF_ERROR(SequenceOf(run).Grow(run.rows()));
+  sequences_.clear();
+  for (const TextRun& run : runs) {
+    KvSequence& sequence = SequenceOf(run);
+    if (run.rows() >= kManyTokens) sequence.Touch(run.rows());
+    sequences_.push_back({&sequence, sequence.length(), run.rows()});
+  }
+  return OkStatus();
+}
 
 // Token rows are scaled (MiniCPM), image rows are not: they come as the model wants them.
-void Decoder::Embed(const TextInput& input, int64_t first, int64_t count) {
-  EmbedRows(weights_.embedding, input.ids.subspan(first, count), config_.embedding_scale, act_.x,
-            ctx_);  // [T, E]
-  for (const ImageRows& image : input.images) {
-    const int64_t begin = std::max(image.begin, first);
-    const int64_t end = std::min(image.end, first + count);
-    for (int64_t i = begin; i < end; ++i) {
-      std::memcpy(act_.x.Row(i - first), image.rows.Row(i - image.begin),
-                  static_cast<size_t>(config_.width) * sizeof(float));
+void Decoder::Embed(std::span<const TextRun> runs) {
+  int64_t first = 0;
+  for (const TextRun& run : runs) {
+    EmbedRows(weights_.embedding, run.input.ids, config_.embedding_scale,
+              act_.x.Rows(first, run.rows()), ctx_);  // [T, E]
+    for (const ImageRows& image : run.input.images) {
+      for (int64_t i = image.begin; i < image.end; ++i) {
+        std::memcpy(act_.x.Row(first + i), image.rows.Row(i - image.begin),
+                    static_cast<size_t>(config_.width) * sizeof(float));
+      }
     }
+    first += run.rows();
   }
 }
 
-void Decoder::RunLayers(const TextStep& step, int begin, int end) {
-  if (begin == 0) Note(step.taps, Tap::kTextState, 0, act_.x);
+TextStep Decoder::Describe(const TapSink* taps) {
+  positions_.clear();
+  rows_.clear();
+  for (const SequenceRows& part : sequences_) {
+    positions_.push_back({part.past, part.rows});
+    rows_.push_back(part.rows);
+  }
+  return {.sequences = sequences_, .rope = rope_.Rows(positions_), .taps = taps};
+}
+
+Status Decoder::RunLayers(const TextStep& step, int begin, int end, const StepOptions& options) {
+  const RunsScope runs(ctx_, rows_);
   for (int layer = begin; layer < end; ++layer) {
-    DecoderLayer(weights_.layers[static_cast<size_t>(layer)], config_, layer, step, act_, cache_,
-                 ctx_);
-  }
-}
-
-// Nobody looks at what the last layer makes of these rows, but for the very last one of a prompt:
-// later tokens only need the keys and values. One layer of 32 is 3 % of a prompt's time.
-void Decoder::ReadRows(const TextStep& step, LastRow last_row) {
-  const int last_layer = config_.layers - 1;
-  RunLayers(step, 0, last_layer);
-  StoreKeysAndValues(weights_.layers.back(), config_, last_layer, step, act_, cache_, ctx_);
-  if (last_row == LastRow::kNotWanted) return;
-  const int64_t position = step.past + act_.x.rows - 1;
-  act_.KeepLastRow();
-  RunLayers({.past = position, .rope = rope_.Range(position, 1)}, last_layer, config_.layers);
-}
-
-void Decoder::Head(int64_t first, const TapSink* taps, MatView logits) {
-  TraceScope scope(ctx_.trace, Zone::kHead);
-  const MatView normed = act_.normed.Rows(first, logits.rows);
-  RmsNorm(act_.x.Rows(first, logits.rows), weights_.final_norm, config_.rms_eps, normed,
-          ctx_);                                                                         // [T, E]
-  MatMul(normed, weights_.head, {.scale = 1.0f / config_.logit_divisor}, logits, ctx_);  // [T, V]
-  Note(taps, Tap::kLogits, 0, logits);
-}
-
-Status Decoder::Append(const TextInput& input, const AppendOptions& options, MatView logits) {
-  const int64_t total = static_cast<int64_t>(input.ids.size());
-  const int64_t before = cache_.length();
-  MCV_CHECK(total > 0 && logits.rows == (options.logits == LogitsWanted::kAll ? total : 1));
-  if (total > cache_.capacity() - before) return NoRoom(before, total, cache_.capacity());
-
-  for (int64_t first = 0; first < total; first += options_.batch_tokens) {
     if (options.cancel != nullptr && options.cancel->load(std::memory_order_relaxed)) {
-      cache_.Truncate(before);
-      return Cancelled("stopped while reading the prompt");
+      return Cancelled("stopped while the language model was reading");
     }
-    const int64_t count = std::min(options_.batch_tokens, total - first);
-    act_.Shape(config_, count);
-    Embed(input, first, count);
-    const int64_t past = cache_.length();
-    if (count >= kManyTokens) cache_.Prepare(count);
-    const bool is_end = first + count == total;
-    const TextStep step = {.past = past, .rope = rope_.Range(past, count), .taps = options.taps};
-    const bool all_rows = options.logits == LogitsWanted::kAll || options.taps != nullptr;
-    if (all_rows || (is_end && count == 1)) {
-      RunLayers(step, 0, config_.layers);
-    } else {
-      ReadRows(step, is_end ? LastRow::kWanted : LastRow::kNotWanted);
-    }
-    cache_.Advance(count);
-    if (options.logits == LogitsWanted::kAll) {
-      Head(0, options.taps, logits.Rows(first, count));
-    } else if (is_end) {
-      Head(act_.x.rows - 1, options.taps, logits);
-    }
-    if (options.on_progress) options.on_progress(first + count, total);
+    DecoderLayer(weights_.layers[static_cast<size_t>(layer)], config_, layer, step, act_, ctx_);
   }
   return OkStatus();
 }
 
-Status Decoder::BeginBeams(int beams, int64_t max_rows) {
-  if (max_rows > cache_.capacity() - cache_.length()) {
-    return NoRoom(cache_.length(), max_rows, cache_.capacity());
+void Decoder::KeepWantedRows(std::span<const TextRun> runs) {
+  int64_t from = 0, to = 0;
+  size_t kept = 0;
+  for (size_t i = 0; i < runs.size(); ++i) {
+    const int64_t rows = runs[i].rows(), wanted = runs[i].logit_rows();
+    const int64_t skipped = rows - wanted;
+    if (wanted > 0) {
+      std::memmove(act_.x.Row(to), act_.x.Row(from + skipped),
+                   static_cast<size_t>(wanted * act_.x.stride) * sizeof(float));
+      sequences_[kept++] = {sequences_[i].sequence, sequences_[i].past + skipped, wanted};
+    }
+    from += rows;
+    to += wanted;
   }
-  MCV_ASSIGN_OR_RETURN(beams_, BeamSuffixes::Create(cache_, beams, max_rows));
-  return OkStatus();
+  sequences_.resize(kept);
+  act_.KeepFirstRows(to);
 }
 
-Status Decoder::StepBeams(std::span<const int> parents, std::span<const int32_t> tokens,
-                          MatView logits) {
-  MCV_CHECK(beams_.has_value() && logits.rows == beams_->beams());
-  if (beams_->rows() == beams_->max_rows()) {
-    return NoRoom(cache_.length() + beams_->rows(), 1, cache_.length() + beams_->max_rows());
+Status Decoder::Head(const TapSink* taps, MatView logits) {
+  TraceScope scope(ctx_.trace, Zone::kHead);
+  const RunsScope runs(ctx_, rows_);
+  RmsNorm(act_.x, weights_.final_norm, config_.rms_eps, act_.normed, ctx_);  // [R, E]
+  MatMul(act_.normed, weights_.head, {.scale = 1.0f / config_.logit_divisor}, logits,
+         ctx_);  // [R, V]
+  Note(taps, Tap::kLogits, 0, logits);
+  if (AllFinite(logits)) return OkStatus();
+  return Corrupt(
+      "the language model gave a logit that is no finite number: its weights hold NaN or infinity, "
+      "or the picture's rows do; check the file (minicpmv inspect), or fetch it again");
+}
+
+// Nobody looks at what the last layer makes of rows without logits: later tokens only need their
+// keys and values. One layer of 32 is 3 % of a prompt's time.
+Status Decoder::Step(std::span<const TextRun> runs, const StepOptions& options, MatView logits) {
+  int64_t rows = 0, wanted = 0;
+  for (const TextRun& run : runs) {
+    rows += run.rows();
+    wanted += run.logit_rows();
   }
-  beams_->Reorder(parents);
-  act_.Shape(config_, beams_->beams());
-  Embed({tokens, {}}, 0, beams_->beams());
-  const int64_t past = cache_.length();
-  RunLayers({.past = past,
-             .rope = rope_.Repeat(past + beams_->rows(), beams_->beams()),
-             .beams = &*beams_},
-            0, config_.layers);
-  beams_->Advance();
-  Head(0, nullptr, logits);
+  MCV_CHECK(logits.rows == wanted);
+  MCV_RETURN_IF_ERROR(Admit(runs));
+  act_.Shape(config_, rows);
+  Embed(runs);
+  TextStep step = Describe(options.taps);
+  Note(step.taps, Tap::kTextState, 0, act_.x);
+  const int last = config_.layers - 1;
+  const bool all_rows = wanted == rows || options.taps != nullptr;
+  MCV_RETURN_IF_ERROR(RunLayers(step, 0, all_rows ? config_.layers : last, options));
+  if (!all_rows) {
+    const RunsScope scope(ctx_, rows_);
+    StoreKeysAndValues(weights_.layers.back(), config_, last, step, act_, ctx_);
+  }
+  if (wanted > 0) {
+    KeepWantedRows(runs);
+    step = Describe(options.taps);
+    if (!all_rows) MCV_RETURN_IF_ERROR(RunLayers(step, last, config_.layers, options));
+    MCV_RETURN_IF_ERROR(Head(options.taps, logits));
+  }
+  for (const TextRun& run : runs) SequenceOf(run).Advance(run.rows());
   return OkStatus();
 }
 

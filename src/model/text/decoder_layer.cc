@@ -30,58 +30,48 @@ void RotateKeys(const TextConfig& config, const TextStep& step, TextActivations&
   Rope(act.k, config.kv_heads, config.head_dim, step.rope, StyleOf(config), ctx);
 }
 
-// [rows, G*D] each, at `position` and those behind it.
-void Store(ConstMatView keys, ConstMatView values, int layer, int64_t position, int head_dim,
-           KvCache& cache, Context& ctx) {
-  StoreKv(keys, head_dim, cache.At(layer, KvPart::kKeys, position), ctx);
-  StoreKv(values, head_dim, cache.At(layer, KvPart::kValues, position), ctx);
-}
-
-AttentionArgs ArgsFor(const TextConfig& config, int layer, const KvCache& cache) {
-  AttentionArgs args;
-  args.keys = cache.Keys(layer);
-  args.values = cache.Values(layer);
-  args.heads = config.heads;
-  args.kv_heads = config.kv_heads;
-  args.head_dim = config.head_dim;
-  args.scale = 1.0f / std::sqrt(static_cast<float>(config.head_dim));
-  return args;
-}
-
-// Rows are consecutive positions of one sequence.
-void StoreAndAttend(const TextConfig& config, int layer, const TextStep& step, TextActivations& act,
-                    KvCache& cache, Context& ctx) {
-  Store(act.k, act.v, layer, step.past, config.head_dim, cache, ctx);
-  AttentionArgs args = ArgsFor(config, layer, cache);
-  args.q = act.q;
-  args.num_keys = step.past + act.q.rows;
-  args.causal_offset = step.past;
-  args.out = act.mixed;
-  Attention(args, ctx);
-}
-
-// Every row is a sequence of its own behind the shared prefix.
-void StoreAndAttendBeams(const TextConfig& config, int layer, const TextStep& step,
-                         TextActivations& act, KvCache& cache, Context& ctx) {
-  BeamSuffixes& beams = *step.beams;
-  const int64_t position = step.past + beams.rows();
-  for (int b = 0; b < beams.beams(); ++b) {
-    beams.Load(b, layer, cache);
-    Store(act.k.Rows(b, 1), act.v.Rows(b, 1), layer, position, config.head_dim, cache, ctx);
-    beams.KeepNewRow(b, layer, cache);
-    AttentionArgs args = ArgsFor(config, layer, cache);
-    args.q = act.q.Rows(b, 1);
-    args.num_keys = position + 1;
-    args.out = act.mixed.Rows(b, 1);
-    Attention(args, ctx);
+// act.k and act.v [T, G*D], each sequence's rows behind what it holds.
+void StoreRows(const TextConfig& config, int layer, const TextStep& step, TextActivations& act,
+               Context& ctx) {
+  int64_t row = 0;
+  for (const SequenceRows& part : step.sequences) {
+    for (const KvPart kv : {KvPart::kKeys, KvPart::kValues}) {
+      const MatView rows = kv == KvPart::kKeys ? act.k : act.v;
+      StoreKv(rows.Rows(row, part.rows), config.head_dim, part.past,
+              part.sequence->Mutable(layer, kv), ctx);
+    }
+    row += part.rows;
   }
+}
+
+// Every sequence's rows see its own positions up to themselves.
+void AttendRows(const TextConfig& config, int layer, const TextStep& step, TextActivations& act,
+                Context& ctx) {
+  std::array<AttentionArgs, kMostSequences> args;
+  size_t count = 0;
+  int64_t row = 0;
+  for (const SequenceRows& part : step.sequences) {
+    AttentionArgs& a = args[count++];
+    a.q = act.q.Rows(row, part.rows);
+    a.keys = part.sequence->Keys(layer);
+    a.values = part.sequence->Values(layer);
+    a.num_keys = part.past + part.rows;
+    a.heads = config.heads;
+    a.kv_heads = config.kv_heads;
+    a.head_dim = config.head_dim;
+    a.scale = 1.0f / std::sqrt(static_cast<float>(config.head_dim));
+    a.causal_offset = part.past;
+    a.out = act.mixed.Rows(row, part.rows);
+    row += part.rows;
+  }
+  Attention(std::span(args).first(count), ctx);
 }
 
 }  // namespace
 
 // T tokens, E width, H query heads, G kv heads, D head size, F ffn.
 void DecoderLayer(const TextLayerWeights& w, const TextConfig& config, int layer,
-                  const TextStep& step, TextActivations& act, KvCache& cache, Context& ctx) {
+                  const TextStep& step, TextActivations& act, Context& ctx) {
   const Epilogue add_branch = {.scale = config.residual_scale, .accumulate = true};
   {
     TraceScope scope(ctx.trace, Zone::kTextAttention);
@@ -89,11 +79,8 @@ void DecoderLayer(const TextLayerWeights& w, const TextConfig& config, int layer
     MatMulMany(act.normed, QkvTasks(w, act), ctx);                 // [T, H*D], [T, G*D] x 2
     RotateQueries(config, step, act, ctx);
     RotateKeys(config, step, act, ctx);
-    if (step.beams == nullptr) {
-      StoreAndAttend(config, layer, step, act, cache, ctx);  // [T, H*D]
-    } else {
-      StoreAndAttendBeams(config, layer, step, act, cache, ctx);  // [T, H*D]
-    }
+    StoreRows(config, layer, step, act, ctx);
+    AttendRows(config, layer, step, act, ctx);         // [T, H*D]
     MatMul(act.mixed, w.out, add_branch, act.x, ctx);  // x += s * ...
   }
   TraceScope scope(ctx.trace, Zone::kTextMlp);
@@ -104,13 +91,13 @@ void DecoderLayer(const TextLayerWeights& w, const TextConfig& config, int layer
 }
 
 void StoreKeysAndValues(const TextLayerWeights& w, const TextConfig& config, int layer,
-                        const TextStep& step, TextActivations& act, KvCache& cache, Context& ctx) {
+                        const TextStep& step, TextActivations& act, Context& ctx) {
   TraceScope scope(ctx.trace, Zone::kTextAttention);
   RmsNorm(act.x, w.attn_norm, config.rms_eps, act.normed, ctx);  // [T, E]
   const auto tasks = QkvTasks(w, act);
   MatMulMany(act.normed, std::span(tasks).last<2>(), ctx);  // [T, G*D] x 2
   RotateKeys(config, step, act, ctx);
-  Store(act.k, act.v, layer, step.past, config.head_dim, cache, ctx);
+  StoreRows(config, layer, step, act, ctx);
 }
 
 }  // namespace mcv

@@ -28,15 +28,27 @@ std::unique_ptr<Decoder> MakeDecoder(TestModel& model, const RunOptions& run,
   return *std::move(decoder);
 }
 
-std::vector<float> Read(Decoder& decoder, std::span<const int32_t> ids,
-                        LogitsWanted wanted = LogitsWanted::kLast,
-                        std::span<const ImageRows> images = {}) {
+std::vector<float> Read(Decoder& decoder, TextSequence& sequence, std::span<const int32_t> ids,
+                        LogitsWanted wanted = LogitsWanted::kLast) {
   const int64_t rows = wanted == LogitsWanted::kAll ? int64_t(ids.size()) : 1;
   std::vector<float> logits(size_t(rows) * size_t(decoder.vocab()));
-  const Status status =
-      decoder.Append({ids, images}, {.logits = wanted}, {logits.data(), rows, decoder.vocab()});
+  const Status status = Append(decoder, sequence, {ids, {}}, {.logits = wanted},
+                               {logits.data(), rows, decoder.vocab()});
   EXPECT_TRUE(status.ok()) << status.ToString();
   return logits;
+}
+
+// As the first that a sequence reads.
+std::vector<float> Read(Decoder& decoder, std::span<const int32_t> ids,
+                        LogitsWanted wanted = LogitsWanted::kLast) {
+  return Read(decoder, *decoder.NewSequence(), ids, wanted);
+}
+
+std::vector<int32_t> ManyIds(int64_t count, uint64_t seed) {
+  RandomStream random(seed);
+  std::vector<int32_t> ids(static_cast<size_t>(count));
+  for (int32_t& id : ids) id = static_cast<int32_t>(random.Below(400));
+  return ids;
 }
 
 class DecoderTest : public ::testing::TestWithParam<std::string> {
@@ -68,13 +80,16 @@ TEST_P(DecoderTest, AllLogitsEndWithTheLast) {
       2e-5);
 }
 
-TEST_P(DecoderTest, TruncationForgets) {
+TEST_P(DecoderTest, RewindingForgets) {
   const auto decoder = MakeDecoder(model_, {});
-  const std::vector<float> expected = Read(*decoder, kIds);
-  decoder->Truncate(4);
-  Read(*decoder, std::vector<int32_t>{99, 98, 97});
-  decoder->Truncate(4);
-  EXPECT_LT(Distance(Read(*decoder, std::span(kIds).subspan(4)), expected), 2e-5);
+  const auto sequence = decoder->NewSequence();
+  Read(*decoder, *sequence, std::span(kIds).first(4));
+  const SequenceMark mark = sequence->Mark();
+  const std::vector<float> expected = Read(*decoder, *sequence, std::span(kIds).subspan(4));
+  sequence->Rewind(mark);
+  Read(*decoder, *sequence, std::vector<int32_t>{99, 98, 97});
+  sequence->Rewind(mark);
+  EXPECT_EQ(Read(*decoder, *sequence, std::span(kIds).subspan(4)), expected);
 }
 
 TEST_P(DecoderTest, HalfPrecisionCacheIsClose) {
@@ -95,8 +110,8 @@ TEST_P(DecoderTest, QuantisedCacheIsClose) {
   const auto single = MakeDecoder(model_, {.batch = 1, .cache = DType::kQ8_0});
   const std::vector<float> last = Read(*single, kIds);
   EXPECT_LT(Distance(last, {exact.end() - vocab, exact.end()}), 0.03 * largest);
-  EXPECT_EQ(whole->cache().bytes_per_position(),
-            MakeDecoder(model_, {})->cache().bytes_per_position() * 34 / 128);
+  EXPECT_EQ(whole->layout().bytes_per_position(),
+            MakeDecoder(model_, {})->layout().bytes_per_position() * 34 / 128);
 }
 
 TEST_P(DecoderTest, ImageRowsTakeTheirPlaces) {
@@ -112,98 +127,158 @@ TEST_P(DecoderTest, ImageRowsTakeTheirPlaces) {
   };
   const auto decoder = MakeDecoder(model_, {.batch = 4});  // the picture lies across two batches
   std::vector<float> logits(size_t(decoder->vocab()));
-  ASSERT_TRUE(
-      decoder->Append({kIds, images}, {.taps = &sink}, {logits.data(), 1, decoder->vocab()}).ok());
+  ASSERT_TRUE(Append(*decoder, *decoder->NewSequence(), {kIds, images}, {.taps = &sink},
+                     {logits.data(), 1, decoder->vocab()})
+                  .ok());
   ASSERT_EQ(seen.size(), kIds.size() * size_t(width));
   for (int64_t i = 0; i < 3 * width; ++i) ASSERT_EQ(seen[size_t(2 * width + i)], rows[size_t(i)]);
   EXPECT_GT(Distance(logits, Read(*MakeDecoder(model_, {}), kIds)), 1e-3);
 }
 
-// `tolerance`: how far a prompt read as a whole may be from the same read in parts.
-void CheckBeams(TestModel& model_, DType cache, double tolerance) {
-  const auto decoder = MakeDecoder(model_, {.cache = cache});
-  Read(*decoder, kIds);
-  ASSERT_TRUE(decoder->BeginBeams(3, 4).ok());
-  const int64_t vocab = decoder->vocab();
-  std::vector<float> logits(size_t(3 * vocab));
-  const MatView view(logits.data(), 3, vocab);
-  ASSERT_TRUE(
-      decoder->StepBeams(std::vector<int>{0, 0, 0}, std::vector<int32_t>{10, 20, 30}, view).ok());
-  // The second and third go on from the first's parent order: 20 twice, then 10.
-  ASSERT_TRUE(
-      decoder->StepBeams(std::vector<int>{1, 1, 0}, std::vector<int32_t>{40, 50, 60}, view).ok());
-  ASSERT_TRUE(
-      decoder->StepBeams(std::vector<int>{2, 0, 1}, std::vector<int32_t>{70, 71, 72}, view).ok());
-  const std::vector<std::vector<int32_t>> paths = {{10, 60, 70}, {20, 40, 71}, {20, 50, 72}};
-  for (size_t b = 0; b < paths.size(); ++b) {
-    std::vector<int32_t> alone = kIds;
-    alone.insert(alone.end(), paths[b].begin(), paths[b].end());
-    const std::vector<float> expected = Read(*MakeDecoder(model_, {.cache = cache}), alone);
-    const std::vector<float> got(view.Row(int64_t(b)), view.Row(int64_t(b)) + vocab);
-    EXPECT_LT(Distance(got, expected), tolerance) << "beam " << b;
+// One step of several sequences: the ids that each reads, shortest first. All their last logits.
+std::vector<std::vector<float>> StepTogether(Decoder& decoder,
+                                             std::span<TextSequence* const> sequences,
+                                             std::span<const std::vector<int32_t>> ids) {
+  std::vector<TextRun> runs;
+  for (size_t i = 0; i < ids.size(); ++i) runs.push_back({sequences[i], {ids[i], {}}});
+  const int64_t vocab = decoder.vocab();
+  std::vector<float> logits(ids.size() * size_t(vocab));
+  const Status status = decoder.Step(runs, {}, {logits.data(), int64_t(ids.size()), vocab});
+  EXPECT_TRUE(status.ok()) << status.ToString();
+  std::vector<std::vector<float>> rows;
+  for (size_t i = 0; i < ids.size(); ++i) {
+    rows.emplace_back(logits.begin() + int64_t(i) * vocab, logits.begin() + int64_t(i + 1) * vocab);
   }
-  decoder->EndBeams();
-  EXPECT_EQ(decoder->length(), int64_t(kIds.size()));
-  std::vector<int32_t> next = kIds;
-  next.push_back(44);
-  EXPECT_LT(Distance(Read(*decoder, std::vector<int32_t>{44}),
-                     Read(*MakeDecoder(model_, {.cache = cache}), next)),
-            tolerance);
+  return rows;
 }
 
-TEST_P(DecoderTest, BeamsAreAsIfEachWereAlone) { CheckBeams(model_, DType::kF32, 3e-5); }
-// A last bit of difference before rounding can become a whole step of it.
-TEST_P(DecoderTest, BeamsWithAQuantisedCache) { CheckBeams(model_, DType::kQ8_0, 5e-3); }
+// Forks share what their parent read and never see what the others write, across a block's border
+// and within a block.
+TEST_P(DecoderTest, ForksGoTheirOwnWays) {
+  for (const DType cache : {DType::kF32, DType::kQ8_0}) {
+    const auto decoder = MakeDecoder(model_, {.cache = cache}, 600);
+    const std::vector<int32_t> prompt = ManyIds(2 * kKvBlock - 2, 3);
+    const auto parent = decoder->NewSequence();
+    Read(*decoder, *parent, prompt);
+    const auto first = parent->Fork(), second = parent->Fork();
+    for (const int32_t id : {10, 11, 12, 13}) {
+      TextSequence* both[] = {first.get(), second.get()};
+      const std::vector<int32_t> ids[] = {{id}, {id + 50}};
+      const auto together = StepTogether(*decoder, both, ids);
+      EXPECT_NE(together[0], together[1]);
+    }
+    // The same without anybody else.
+    const auto alone = decoder->NewSequence();
+    Read(*decoder, *alone, prompt);
+    std::vector<float> expected;
+    for (const int32_t id : {60, 61, 62, 63}) {
+      expected = Read(*decoder, *alone, std::vector<int32_t>{id});
+    }
+    EXPECT_EQ(Read(*decoder, *second, std::vector<int32_t>{7}),
+              Read(*decoder, *alone, std::vector<int32_t>{7}));
+    EXPECT_EQ(parent->length(), int64_t(prompt.size()));
+    EXPECT_EQ(Read(*decoder, *parent, std::vector<int32_t>{60}).size(), expected.size());
+  }
+}
 
 TEST_P(DecoderTest, FullContextAndCancelChangeNothing) {
   const auto decoder = MakeDecoder(model_, {.batch = 4}, /*capacity=*/12);
+  const auto sequence = decoder->NewSequence();
   std::vector<float> logits(size_t(decoder->vocab()));
   const MatView row(logits.data(), 1, decoder->vocab());
-  ASSERT_TRUE(decoder->Append({kIds, {}}, {}, row).ok());
-  const Status full = decoder->Append({kIds, {}}, {}, row);
+  ASSERT_TRUE(Append(*decoder, *sequence, {kIds, {}}, {}, row).ok());
+  const Status full = Append(*decoder, *sequence, {kIds, {}}, {}, row);
   EXPECT_EQ(full.code(), StatusCode::kContextFull);
   EXPECT_NE(full.message().find("12"), std::string::npos);
-  EXPECT_EQ(decoder->length(), 11);
-  EXPECT_EQ(decoder->BeginBeams(2, 2).code(), StatusCode::kContextFull);
+  EXPECT_EQ(sequence->length(), 11);
 
-  decoder->Truncate(0);
+  sequence->Rewind({});
   std::atomic<bool> cancel = false;
   AppendOptions options;
   options.cancel = &cancel;
   options.on_progress = [&](int64_t done, int64_t) { cancel = done >= 8; };
-  EXPECT_EQ(decoder->Append({kIds, {}}, options, row).code(), StatusCode::kCancelled);
-  EXPECT_EQ(decoder->length(), 0);
+  EXPECT_EQ(Append(*decoder, *sequence, {kIds, {}}, options, row).code(), StatusCode::kCancelled);
+  EXPECT_EQ(sequence->length(), 0);
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, DecoderTest, ::testing::Values(TestFolder20(), TestGguf25()),
                          [](const auto& info) { return info.index == 0 ? "MiniCpm" : "Llama"; });
 
-TEST(KvCacheTest, RefusesWhatCannotBeHad) {
+// The numeric policy: with fast kernels of any target, to the last bit. Some sequences decode while
+// others read prompts of few and of many tokens.
+class CompanyTest : public ::testing::TestWithParam<std::tuple<std::string_view, std::string>> {};
+
+TEST_P(CompanyTest, DoesNotShow) {
+  TestModel model(std::get<1>(GetParam()), {}, 2, std::string(std::get<0>(GetParam())));
+  model.context.numerics = Numerics::kFast;
+  const auto decoder = MakeDecoder(model, {.cache = DType::kF16}, 700);
+  const std::vector<int64_t> held = {5, 300, 0, 256, 1};
+  const std::vector<int64_t> read = {1, 1, 1, 7, 150};
+  std::vector<std::unique_ptr<TextSequence>> together, alone;
+  std::vector<TextSequence*> runs;
+  std::vector<std::vector<int32_t>> ids;
+  for (size_t i = 0; i < held.size(); ++i) {
+    for (auto* sequences : {&together, &alone}) {
+      sequences->push_back(decoder->NewSequence());
+      if (held[i] > 0) Read(*decoder, *sequences->back(), ManyIds(held[i], i));
+    }
+    runs.push_back(together.back().get());
+    ids.push_back(ManyIds(read[i], 10 + i));
+  }
+  for (int step = 0; step < 2; ++step) {
+    const auto rows = StepTogether(*decoder, runs, ids);
+    for (size_t i = 0; i < ids.size(); ++i) {
+      EXPECT_EQ(rows[i], Read(*decoder, *alone[i], ids[i])) << "sequence " << i << " step " << step;
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Targets, CompanyTest,
+                         ::testing::Combine(::testing::ValuesIn(AvailableTargets()),
+                                            ::testing::Values(TestGguf25(), TestQuantised25())));
+
+// An error leaves everybody as he was, and says what is wrong.
+TEST(DecoderFaultTest, WeightsThatAreNoNumbers) {
+  TestModel model(TestGguf25());
+  std::vector<float> norm(size_t(model.config().text.width), NAN);
+  TextWeights weights = model.weights.text();
+  weights.final_norm = norm.data();
+  auto decoder = Decoder::Create(model.config().text, weights, {.capacity = 16}, model.context);
+  ASSERT_TRUE(decoder.ok());
+  const auto sequence = (*decoder)->NewSequence();
+  std::vector<float> logits(size_t(model.config().text.vocab));
+  const Status status =
+      Append(**decoder, *sequence, {kIds, {}}, {}, {logits.data(), 1, model.config().text.vocab});
+  EXPECT_EQ(status.code(), StatusCode::kCorrupt);
+  EXPECT_NE(status.message().find("no finite number"), std::string::npos);
+  EXPECT_EQ(sequence->length(), 0);
+}
+
+TEST(KvSequenceTest, RefusesWhatCannotBeHad) {
   TextConfig config;
   config.layers = 40;
   config.kv_heads = 36;
   config.head_dim = 64;
-  EXPECT_EQ(KvCache::Create(config, DType::kF16, 0).status().code(), StatusCode::kInvalidArgument);
-  const auto huge = KvCache::Create(config, DType::kF16, int64_t{1} << 50);
-  EXPECT_EQ(huge.status().code(), StatusCode::kResourceExhausted);
-  const auto cache = KvCache::Create(config, DType::kF16, 2048);
-  ASSERT_TRUE(cache.ok());
-  EXPECT_EQ(cache->bytes_per_position(), 2 * 40 * 36 * 64 * 2);
+  const KvLayout layout = KvLayout::Of(config, DType::kF16);
+  EXPECT_EQ(layout.bytes_per_position(), 2 * 40 * 36 * 64 * 2);
+  config.kv_heads = 1 << 30;
+  config.head_dim = 1 << 14;
+  KvSequence sequence(KvLayout::Of(config, DType::kF16));
+  EXPECT_EQ(sequence.Grow(1).code(), StatusCode::kResourceExhausted);
+  EXPECT_EQ(sequence.length(), 0);
 }
 
-TEST(KvCacheTest, QuantisedHeadsAreWholeBlocks) {
+TEST(KvSequenceTest, QuantisedHeadsAreWholeBlocks) {
   TextConfig config;
   config.layers = config.kv_heads = 2;
   config.head_dim = 80;
-  const Status status = KvCache::Create(config, DType::kQ8_0, 10).status();
+  const Status status = CheckCacheType(config, DType::kQ8_0);
   EXPECT_EQ(status.code(), StatusCode::kInvalidArgument);
   EXPECT_NE(status.message().find("80 elements, not a multiple of 32"), std::string::npos);
-  EXPECT_EQ(KvCache::Create(config, DType::kQ4_K, 10).status().code(),
-            StatusCode::kInvalidArgument);
+  EXPECT_EQ(CheckCacheType(config, DType::kQ4_K).code(), StatusCode::kInvalidArgument);
   config.head_dim = 96;
-  const auto cache = KvCache::Create(config, DType::kQ8_0, 10);
-  ASSERT_TRUE(cache.ok());
-  EXPECT_EQ(cache->bytes_per_position(), 2 * 2 * 2 * 3 * 34);
+  EXPECT_TRUE(CheckCacheType(config, DType::kQ8_0).ok());
+  EXPECT_EQ(KvLayout::Of(config, DType::kQ8_0).bytes_per_position(), 2 * 2 * 2 * 3 * 34);
 }
 
 // Turned halves on HF rows equal turned pairs on the rows as GGUF permutes them (model-spec 3.5).
@@ -217,12 +292,14 @@ TEST(RopeTest, HalvesAndPermutedPairsAgree) {
       pairs[size_t(t * width + RopeRowOfHf(i, head_dim))] = halves[size_t(t * width + i)];
     }
   }
-  RopeCache rope(head_dim, 10000.0f);
+  auto rope = RopeCache::Create(head_dim, 10000.0f, 16, 8);
+  ASSERT_TRUE(rope.ok());
   ThreadPool pool(1);
   Context ctx;
   ctx.pool = &pool;
   ctx.table = *ChooseTarget("ref");
-  const RopeTable table = rope.Range(5, 3);
+  const std::vector<PositionRange> three = {{5, 3}};
+  const RopeTable table = rope->Rows(three);
   Rope({halves.data(), 3, width}, heads, head_dim, table, RopeStyle::kHalves, ctx);
   Rope({pairs.data(), 3, width}, heads, head_dim, table, RopeStyle::kAdjacent, ctx);
   for (int64_t t = 0; t < 3; ++t) {
@@ -231,8 +308,9 @@ TEST(RopeTest, HalvesAndPermutedPairsAgree) {
                       halves[size_t(t * width + i)]);
     }
   }
-  const RopeTable repeated = rope.Repeat(6, 2);
-  EXPECT_EQ(repeated.cos.Row(1)[2], rope.Range(5, 3).cos.Row(1)[2]);
+  const std::vector<PositionRange> places = {{9, 1}, {6, 2}};
+  EXPECT_EQ(rope->Rows(places).cos.Row(1)[2], table.cos.Row(1)[2]);
+  EXPECT_EQ(rope->Rows(places).sin.Row(2)[3], table.sin.Row(2)[3]);
 }
 
 }  // namespace
