@@ -337,6 +337,51 @@ TEST_P(MatMulTest, ARunDoesNotDependOnTheOthers) {
   }
 }
 
+// Rounding to whole numbers would make a zero of it.
+TEST_P(MatMulTest, WhatIsNoNumberStaysNone) {
+  const int64_t k = 512, n = 40;
+  ThreadPool pool(1);
+  for (const DType type : kTypes) {
+    const TestWeight weight = MakeWeight(type, n, k, 9);
+    for (const Numerics numerics : {Numerics::kExact, Numerics::kFast, Numerics::kInt8}) {
+      Context ctx = MakeContext(pool, GetParam(), numerics);
+      for (const int64_t t : {2, 40}) {
+        for (const float bad : {NAN, INFINITY}) {
+          std::vector<float> x = RandomFloats(t * k, 10), y(static_cast<size_t>(t * n));
+          x[static_cast<size_t>(k + 77)] = bad;
+          MatMul({x.data(), t, k}, weight.view, {}, {y.data(), t, n}, ctx);
+          const std::string what = std::string(Traits(type).name) + ", " +
+                                   std::string(NumericsName(numerics)) + ", " + std::to_string(t);
+          for (int64_t i = 0; i < n; ++i) {
+            EXPECT_TRUE(std::isfinite(y[static_cast<size_t>(i)])) << what;
+            // A weight of zero times infinity is NaN, any other infinite.
+            EXPECT_FALSE(std::isfinite(y[static_cast<size_t>(n + i)])) << what;
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST_P(MatMulTest, TinyActivationsStayFinite) {
+  const int64_t k = 512, n = 40;
+  ThreadPool pool(1);
+  for (const DType type : kTypes) {
+    const TestWeight weight = MakeWeight(type, n, k, 9);
+    for (const Numerics numerics : {Numerics::kFast, Numerics::kInt8}) {
+      Context ctx = MakeContext(pool, GetParam(), numerics);
+      for (const int64_t t : {1, 40}) {
+        const std::vector<float> x = RandomFloats(t * k, 10, 1e-38);
+        std::vector<float> y(static_cast<size_t>(t * n));
+        MatMul({x.data(), t, k}, weight.view, {}, {y.data(), t, n}, ctx);
+        for (const float value : y) {
+          ASSERT_LT(std::fabs(value), 1e-30f) << Traits(type).name << ", " << t << " tokens";
+        }
+      }
+    }
+  }
+}
+
 TEST_P(MatMulTest, ResultDoesNotDependOnThreads) {
   const int64_t k = 2304;
   for (DType type : {DType::kF16, DType::kQ4_K, DType::kQ6_K, DType::kQ8_0}) {

@@ -18,19 +18,33 @@ struct alignas(64) TokenBlock {
   float scale;         // x = scale * q
 };
 
-// max |x| over n elements.
+// max |x| over n elements; NaN if any of them is NaN or infinite, and so are then the scale and
+// every product with it: rounded to whole numbers they would pass as zeros.
 MCV_INLINE float LargestMagnitude(const float* x, int64_t n) {
   constexpr int64_t kStep = 2 * kLanes;
   const int64_t whole = n / kStep * kStep;
   Vec high[2] = {Zero(), Zero()};
+  Vec zeros[2] = {Zero(), Zero()};  // 0 * x: a zero of each finite one
   for (int64_t i = 0; i < whole; i += kStep) {
-    high[0] = Max(high[0], Abs(Load(x + i)));
-    high[1] = Max(high[1], Abs(Load(x + i + kLanes)));
+    for (int v = 0; v < 2; ++v) {
+      const Vec value = Load(x + i + v * kLanes);
+      high[v] = Max(high[v], Abs(value));
+      zeros[v] = Fma(value, Zero(), zeros[v]);
+    }
   }
   for (int64_t i = whole; i < n; i += kLanes) {
-    high[0] = Max(high[0], Abs(LoadN(x + i, Take(n - i))));
+    const Vec value = LoadN(x + i, Take(n - i));
+    high[0] = Max(high[0], Abs(value));
+    zeros[0] = Fma(value, Zero(), zeros[0]);
   }
-  return MaxLane(Max(high[0], high[1]));
+  return MaxLane(Max(high[0], high[1])) + SumLanes(Add(zeros[0], zeros[1]));
+}
+
+// What turns values of at most `largest` into whole numbers of at most `most`. Zero where there is
+// nothing to scale by: of values too small for their inverse, and of those that are no numbers.
+MCV_INLINE float InverseScale(float largest, float most) {
+  constexpr float kTooSmall = 0x1p-100f;
+  return largest > kTooSmall ? most / largest : 0.0f;
 }
 
 template <BlockOrder kOrder>
@@ -39,7 +53,7 @@ void QuantizeToken(const float* x, int64_t k, std::byte* packed) {
   auto* block = reinterpret_cast<TokenBlock*>(packed);
   for (int64_t i = 0; i < k; i += kSuperBlock, ++block) {
     const float largest = LargestMagnitude(x + i, kSuperBlock);
-    const Vec inverse = Set(largest > 0 ? 127.0f / largest : 0.0f);
+    const Vec inverse = Set(InverseScale(largest, 127.0f));
     block->scale = largest / 127.0f;
     for (int j = 0; j < 16; ++j) {
       const int place = kOrder == BlockOrder::kNatural ? j : 2 * kPlace[j / 2] + j % 2;
@@ -64,7 +78,7 @@ inline int64_t TokenBytes(int64_t k) {
 // 32 values: quants with their scale, and scale * sum of the quants.
 MCV_INLINE void QuantizeBlock32(const float* x, int8_t* quants, float* scale, float* scaled_sum) {
   const float largest = LargestMagnitude(x, 32);
-  const Vec inverse = Set(largest > 0 ? 127.0f / largest : 0.0f);
+  const Vec inverse = Set(InverseScale(largest, 127.0f));
   Vec sum = Zero();
   for (int64_t j = 0; j < 32; j += kLanes) {
     const Vec q = Round(Mul(Load(x + j), inverse));

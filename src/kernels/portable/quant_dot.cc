@@ -112,7 +112,7 @@ void PackToken(const float* x, int64_t k, std::byte* packed) {
   auto* block = reinterpret_cast<WideBlock<kElements>*>(packed);
   for (int64_t i = 0; i < k; i += kElements, ++block) {
     const float largest = LargestMagnitude(x + i, kElements);
-    const Vec inverse = Set(largest > 0 ? 127.0f / largest : 0.0f);
+    const Vec inverse = Set(InverseScale(largest, 127.0f));
     block->scale = largest / 127.0f;
     for (int j = 0; j < kElements; j += kLanes) {
       const Vec q = Round(Mul(Load(x + i + j), inverse));
@@ -125,6 +125,18 @@ void PackToken(const float* x, int64_t k, std::byte* packed) {
   }
 }
 
+// Of a block of weights and one of a token.
+template <class Block, int kElements>
+float Product(const Scaled<kElements>& w, const WideBlock<kElements>& token) {
+  float sum = w.d * static_cast<float>(Dot<kElements>(w.values, token.q));
+  if constexpr (kHasMinima<Block>) {
+    int32_t taken = 0;
+    for (int s = 0; s < kElements / 32; ++s) taken += w.minima[s] * token.sums[s];
+    sum -= w.dmin * static_cast<float>(taken);
+  }
+  return token.scale * sum;
+}
+
 template <class Block>
 void DotRows(const DotKernel::Args& args) {
   constexpr int kElements = static_cast<int>(Block::kElements);
@@ -132,22 +144,19 @@ void DotRows(const DotKernel::Args& args) {
   const int64_t blocks = args.k / kElements;
   for (int64_t r = 0; r < args.rows; ++r) {
     const auto* row = reinterpret_cast<const Block*>(args.weights + r * args.row_bytes);
-    float sums[kMostTokens] = {};
-    for (int64_t b = 0; b < blocks; ++b) {
-      Scaled<kElements> w;
-      Unpack(row[b], &w);
-      for (int64_t t = 0; t < args.num_tokens; ++t) {
-        const Token& token = reinterpret_cast<const Token*>(args.tokens + t * args.token_bytes)[b];
-        float sum = w.d * static_cast<float>(Dot<kElements>(w.values, token.q));
-        if constexpr (kHasMinima<Block>) {
-          int32_t taken = 0;
-          for (int s = 0; s < kElements / 32; ++s) taken += w.minima[s] * token.sums[s];
-          sum -= w.dmin * static_cast<float>(taken);
+    for (int64_t first = 0; first < args.num_tokens; first += kMostTokens) {
+      const int64_t tokens = std::min(kMostTokens, args.num_tokens - first);
+      float sums[kMostTokens] = {};
+      for (int64_t b = 0; b < blocks; ++b) {
+        Scaled<kElements> w;
+        Unpack(row[b], &w);
+        for (int64_t t = 0; t < tokens; ++t) {
+          const std::byte* packed = args.tokens + (first + t) * args.token_bytes;
+          sums[t] += Product<Block>(w, reinterpret_cast<const Token*>(packed)[b]);
         }
-        sums[t] += token.scale * sum;
       }
+      for (int64_t t = 0; t < tokens; ++t) args.out[(first + t) * args.out_stride + r] = sums[t];
     }
-    for (int64_t t = 0; t < args.num_tokens; ++t) args.out[t * args.out_stride + r] = sums[t];
   }
 }
 

@@ -180,9 +180,13 @@ void RoundToInt8(float* x, int64_t k) {
   constexpr int64_t kBlock = 256;
   for (int64_t i = 0; i < k; i += kBlock) {
     const int64_t end = std::min(i + kBlock, k);
+    // What is no number makes its block none: rounded, it would pass as a zero.
     float largest = 0;
-    for (int64_t j = i; j < end; ++j) largest = std::max(largest, std::abs(x[j]));
-    const float inverse = largest > 0 ? 127.0f / largest : 0.0f;
+    for (int64_t j = i; j < end; ++j) {
+      largest = std::isfinite(x[j]) ? std::max(largest, std::abs(x[j])) : NAN;
+      if (std::isnan(largest)) break;
+    }
+    const float inverse = largest > 0x1p-100f ? 127.0f / largest : 0.0f;
     for (int64_t j = i; j < end; ++j) x[j] = std::nearbyint(x[j] * inverse) * (largest / 127.0f);
   }
 }

@@ -25,6 +25,7 @@ MCV_REGION_BEGIN("avx2,fma,f16c,bmi,bmi2")
 
 // clang-format off
 #include "kernels/x86_avx2/vec.h"
+#include "kernels/generic/int8_token-inl.h"
 #include "kernels/x86_avx2/panel-inl.h"
 // clang-format on
 
@@ -75,13 +76,8 @@ MCV_INLINE float RoundBlock(const float* x, int64_t n, int16_t* out) {
     rest[0] = LoadN(x + whole, Take(n - whole));
     if (whole + kLanes < n) rest[1] = LoadN(x + whole + kLanes, Take(n - whole - kLanes));
   }
-  Vec high[2] = {Abs(rest[0]), Abs(rest[1])};
-  for (int64_t i = 0; i < whole; i += 16) {
-    high[0] = Max(high[0], Abs(Load(x + i)));
-    high[1] = Max(high[1], Abs(Load(x + i + kLanes)));
-  }
-  const float largest = MaxLane(Max(high[0], high[1]));
-  const Vec inverse = Set(largest > 0 ? kMost / largest : 0.0f);
+  const float largest = LargestMagnitude(x, n);
+  const Vec inverse = Set(InverseScale(largest, kMost));
   for (int64_t i = 0; i < whole; i += 16) {
     StoreRounded(Load(x + i), Load(x + i + kLanes), inverse, out + i);
   }
@@ -142,14 +138,16 @@ void PackColumns(DType type, const std::byte* rows, int64_t row_bytes, int64_t f
     for (int64_t column = 0; column < kPanelRows; column += kLanes) {
       const int lanes = column < count ? Take(count - column) : 0;
       Vec largest = Zero();
+      Vec zeros = Zero();  // as in LargestMagnitude
       for (int64_t r = 0; r < n; ++r) {
         const Vec v = LoadColumns(type, rows + r * row_bytes, first + column, lanes);
         Store(values[r] + column, v);
         largest = Max(largest, Abs(v));
+        zeros = Fma(v, Zero(), zeros);
       }
       const int64_t padded = 2 * PairsMultiplied(n);
       for (int64_t r = n; r < padded; ++r) Store(values[r] + column, Zero());
-      Store(out->scales + column, Mul(largest, Set(1.0f / kLargest)));
+      Store(out->scales + column, Fma(largest, Set(1.0f / kLargest), zeros));
       // A column of zeros keeps a scale of zero; its quotients must not be NaN.
       const Vec inverse = Div(Set(kLargest), Max(largest, Set(1e-30f)));
       for (int64_t r = 0; r < padded; r += 2) {

@@ -63,7 +63,7 @@ float RequantizeAny(DType type, const std::byte* block, int64_t n, uint8_t* out)
   std::memset(values, 0, sizeof values);
   x86_avx2::LoadRowAsFloats(type, block, n, values);
   const float largest = LargestMagnitude(values, kSuperBlock);
-  const Vec inverse = Set(largest > 0 ? 127.0f / largest : 0.0f);
+  const Vec inverse = Set(InverseScale(largest, 127.0f));
   for (int64_t i = 0; i < kSuperBlock; i += kLanes) {
     StoreBiased(out + i, Mul(Load(values + i), inverse));
   }
@@ -294,7 +294,7 @@ void PackTokens(const float* x, int64_t stride, int64_t tokens, int64_t k, std::
     for (int64_t t = 0; t < tokens; ++t) {
       const float* row = x + t * stride + i;
       const float largest = LargestMagnitude(row, n);
-      const Vec inverse = Set(largest > 0 ? 127.0f / largest : 0.0f);
+      const Vec inverse = Set(InverseScale(largest, 127.0f));
       __m512i sum = _mm512_setzero_si512();
       for (int64_t j = 0; j < kSuperBlock; j += kLanes) {
         const int lanes = j < n ? Take(n - j) : 0;
