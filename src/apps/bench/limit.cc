@@ -66,6 +66,24 @@ std::optional<RowLimit> DecodeLimit(const ModelFacts& model, const Limits& machi
   return RowLimit{machine.read_bytes / bytes, "read"};
 }
 
+// Weights once for one token of each sequence, every one with a cache of its own; or the
+// arithmetic, whichever takes longer.
+std::optional<RowLimit> DecodeManyLimit(const ModelFacts& model, const Limits& machine,
+                                        int64_t sequences, int64_t decode_tokens) {
+  const Rate rate = TextRate(model, machine);
+  if (machine.read_bytes <= 0 || rate.ops <= 0 || model.weight_bytes_per_token == 0) {
+    return std::nullopt;
+  }
+  const double many = static_cast<double>(sequences);
+  const double held =
+      static_cast<double>(kManyPromptTokens) + static_cast<double>(decode_tokens) / 2.0;
+  const double bytes = static_cast<double>(model.weight_bytes_per_token) +
+                       many * static_cast<double>(model.cache_bytes_per_position) * held;
+  const double reading = bytes / machine.read_bytes;
+  const double computing = many * PrefillOperations(model.config.text, 1) / rate.ops;
+  return RowLimit{many / std::max(reading, computing), reading > computing ? "read" : rate.name};
+}
+
 std::optional<RowLimit> FirstTokenLimit(const ModelFacts& model, const Limits& machine,
                                         int64_t prompt_tokens) {
   const Rate encode = EncoderRate(model, machine), prefill = TextRate(model, machine);
@@ -105,6 +123,8 @@ std::optional<RowLimit> LimitOf(const Row& row, const ModelFacts& model, const L
       return PrefillLimit(model, machine, row.tokens);
     case RowKind::kDecode:
       return DecodeLimit(model, machine, row.tokens, decode_tokens);
+    case RowKind::kDecodeMany:
+      return DecodeManyLimit(model, machine, row.tokens, decode_tokens);
     case RowKind::kFirstTokenWarm:
       return FirstTokenLimit(model, machine, prompt_tokens);
     case RowKind::kMemory: {

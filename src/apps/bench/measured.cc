@@ -101,6 +101,7 @@ std::optional<double> ValueOf(const Row& row, const Measured& measured) {
       return *measured.encode_seconds / measured.views;
     case RowKind::kPrefill:
     case RowKind::kDecode:
+    case RowKind::kDecodeMany:
       return measured.tokens_per_second;
     case RowKind::kFirstTokenWarm:
     case RowKind::kFirstTokenCold:

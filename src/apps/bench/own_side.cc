@@ -20,7 +20,8 @@ class OwnSide final : public Side {
       process.arguments.insert(process.arguments.end(), words);
     };
     add({"--sample", JobKey(job)});
-    if (job.kind == JobKind::kDecode || job.kind == JobKind::kAnswer) {
+    if (job.kind == JobKind::kDecode || job.kind == JobKind::kDecodeMany ||
+        job.kind == JobKind::kAnswer) {
       add({"--decode-tokens", std::to_string(material.decode_tokens)});
     }
     if (NeedsPicture(job)) {

@@ -44,6 +44,7 @@ class Peer final : public Side {
   }
 
   Result<Measured> Run(const Job& job, const Material& material) const override {
+    if (job.kind == JobKind::kDecodeMany) return DecodeMany(job, material);
     return NeedsPicture(job) ? ShowPicture(job, material) : RunText(job, material);
   }
 
@@ -113,6 +114,25 @@ class Peer final : public Side {
     Measured measured;
     MCV_ASSIGN_OR_RETURN(measured.tokens_per_second,
                          ParseLlamaBench(done.output, prompt, generated));
+    measured.wall_seconds = done.wall_seconds;
+    measured.peak_resident_bytes = done.peak_resident_bytes;
+    return measured;
+  }
+
+  Result<Measured> DecodeMany(const Job& job, const Material& material) const {
+    const int64_t positions = job.tokens * (kManyPromptTokens + material.decode_tokens);
+    std::vector<std::string> words = {
+        "llama-batched-bench",    "-m", llm_, "-t", threads_, "--output-format", "jsonl", "-c",
+        std::to_string(positions)};
+    for (const auto& [option, value] : {std::pair{"-npp", kManyPromptTokens},
+                                        {"-ntg", material.decode_tokens},
+                                        {"-npl", job.tokens}}) {
+      words.insert(words.end(), {option, std::to_string(value)});
+    }
+    AddWords(job, &words);
+    MCV_ASSIGN_OR_RETURN(const ProcessResult done, RunToSuccess(words, material.timeout_seconds));
+    Measured measured;
+    MCV_ASSIGN_OR_RETURN(measured.tokens_per_second, ParseBatchedBench(done.output, job.tokens));
     measured.wall_seconds = done.wall_seconds;
     measured.peak_resident_bytes = done.peak_resident_bytes;
     return measured;

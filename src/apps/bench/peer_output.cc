@@ -84,6 +84,20 @@ Result<double> ParseLlamaBench(const std::string& output, int64_t prompt, int64_
   return NotUnderstood("llama-bench", wanted, output);
 }
 
+Result<double> ParseBatchedBench(const std::string& output, int64_t sequences) {
+  std::istringstream lines(output);
+  for (std::string line; std::getline(lines, line);) {
+    const json record = json::parse(line, nullptr, /*allow_exceptions=*/false);
+    if (!record.is_object() || CountOf(record, "pl") != sequences) continue;
+    const auto rate = record.find("speed_tg");
+    if (rate != record.end() && rate->is_number() && rate->get<double>() > 0) {
+      return rate->get<double>();
+    }
+  }
+  return NotUnderstood("llama-batched-bench", "rate of " + std::to_string(sequences) + " sequences",
+                       output);
+}
+
 Result<Measured> ParseMtmdLog(const std::string& log) {
   Measured measured;
   int64_t milliseconds = 0;

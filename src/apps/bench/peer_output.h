@@ -14,6 +14,10 @@ namespace mcv::bench {
 // list is skipped. Corrupt, with the end of the output, if it is not there.
 Result<double> ParseLlamaBench(const std::string& output, int64_t prompt, int64_t generated);
 
+// Tokens a second of all `sequences` together from llama-batched-bench's `--output-format jsonl`;
+// lines of other kinds are skipped. Corrupt, with the end of the output, if it is not there.
+Result<double> ParseBatchedBench(const std::string& output, int64_t sequences);
+
 // Encode time and views from llama-mtmd-cli's log (also the wording of 2025, which ik_llama.cpp
 // keeps: one line a slice), and the time until it was ready where its lines carry the log's clock.
 // Corrupt without encode times.

@@ -114,5 +114,16 @@ TEST(PeerOutputTest, VersionAndBackend) {
   EXPECT_EQ(ParseBackend(""), "");
 }
 
+TEST(PeerOutputTest, BatchedBench) {
+  const std::string output =
+      "build: 11669\n"
+      "{\"n_kv_max\": 256, \"pp\": 32, \"tg\": 8, \"pl\": 1, \"speed_tg\": 5.0}\n"
+      "{\"n_kv_max\": 256, \"pp\": 32, \"tg\": 8, \"pl\": 4, \"speed_pp\": 16.1, \"speed_tg\": "
+      "12.5}\n";
+  EXPECT_EQ(*ParseBatchedBench(output, 4), 12.5);
+  EXPECT_EQ(ParseBatchedBench(output, 16).status().code(), StatusCode::kCorrupt);
+  EXPECT_EQ(ParseBatchedBench("", 1).status().code(), StatusCode::kCorrupt);
+}
+
 }  // namespace
 }  // namespace mcv::bench

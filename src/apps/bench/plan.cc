@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include "kernels/kernels.h"
+
 namespace mcv::bench {
 namespace {
 
@@ -20,6 +22,7 @@ constexpr KindName kKinds[] = {
     {RowKind::kEncodePicture, "encode", "picture", "seconds"},
     {RowKind::kPrefill, "prefill", nullptr, "tokens/s"},
     {RowKind::kDecode, "decode", nullptr, "tokens/s"},
+    {RowKind::kDecodeMany, "decode-many", nullptr, "tokens/s"},
     {RowKind::kFirstTokenWarm, "first-token", "warm", "seconds"},
     {RowKind::kFirstTokenCold, "first-token", "cold", "seconds"},
     {RowKind::kMemory, "memory", "", "bytes"},
@@ -34,15 +37,17 @@ const KindName& NameOf(RowKind kind) {
 Status UnknownRow(const std::string& name) {
   return InvalidArgument("--rows: '" + name +
                          "' is no row; expected encode, encode@view, encode@picture, prefill, "
-                         "prefill@TOKENS, decode, decode@CONTEXT, first-token, first-token@warm, "
+                         "prefill@TOKENS, decode, decode@CONTEXT, decode-many, "
+                         "decode-many@SEQUENCES, first-token, first-token@warm, "
                          "first-token@cold, memory or load");
 }
 
-// prefill@N with N >= 1, decode@N with N >= 0.
+// prefill@N with N >= 1, decode@N with N >= 0, decode-many@N with N up to what a step takes.
 bool ParseCount(const std::string& text, RowKind kind, int64_t* tokens) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), *tokens);
-  return error == std::errc() && end == text.data() + text.size() && *tokens <= kMostTokens &&
-         *tokens >= (kind == RowKind::kPrefill ? 1 : 0);
+  const int64_t most = kind == RowKind::kDecodeMany ? int64_t{kMostSequences} : kMostTokens;
+  return error == std::errc() && end == text.data() + text.size() && *tokens <= most &&
+         *tokens >= (kind == RowKind::kDecode ? 0 : 1);
 }
 
 void AddRow(const Row& row, std::vector<Row>* rows) {
@@ -83,6 +88,8 @@ JobKind JobOf(RowKind kind) {
       return JobKind::kPrefill;
     case RowKind::kDecode:
       return JobKind::kDecode;
+    case RowKind::kDecodeMany:
+      return JobKind::kDecodeMany;
     case RowKind::kLoad:
       break;
   }
@@ -106,15 +113,14 @@ std::string RowKey(const Row& row) {
 
 std::string RowUnit(const Row& row) { return NameOf(row.kind).unit; }
 
-bool LargerIsBetter(const Row& row) {
-  return row.kind == RowKind::kPrefill || row.kind == RowKind::kDecode;
-}
+bool LargerIsBetter(const Row& row) { return RowUnit(row) == "tokens/s"; }
 
 std::vector<Row> AllRows() {
   return {
       {RowKind::kEncodeView, 0},     {RowKind::kEncodePicture, 0}, {RowKind::kPrefill, 96},
       {RowKind::kPrefill, 256},      {RowKind::kPrefill, 1024},    {RowKind::kDecode, 0},
-      {RowKind::kDecode, 1024},      {RowKind::kDecode, 4096},     {RowKind::kFirstTokenWarm, 0},
+      {RowKind::kDecode, 1024},      {RowKind::kDecode, 4096},     {RowKind::kDecodeMany, 1},
+      {RowKind::kDecodeMany, 4},     {RowKind::kDecodeMany, 16},   {RowKind::kFirstTokenWarm, 0},
       {RowKind::kFirstTokenCold, 0}, {RowKind::kMemory, 0},        {RowKind::kLoad, 0}};
 }
 
@@ -146,6 +152,8 @@ std::string JobKey(const Job& job) {
       return "prefill@" + std::to_string(job.tokens);
     case JobKind::kDecode:
       return "decode@" + std::to_string(job.tokens);
+    case JobKind::kDecodeMany:
+      return "decode-many@" + std::to_string(job.tokens);
     case JobKind::kAnswer:
       return "answer";
     case JobKind::kLoad:

@@ -14,6 +14,7 @@ enum class RowKind {
   kEncodePicture,  // a large picture: overview and slices
   kPrefill,        // `tokens` into an empty context
   kDecode,         // one at a time after `tokens` of context
+  kDecodeMany,     // `tokens` sequences at once, one token of each at a time
   kFirstTokenWarm,
   kFirstTokenCold,
   kMemory,
@@ -22,7 +23,7 @@ enum class RowKind {
 
 struct Row {
   RowKind kind = RowKind::kLoad;
-  int64_t tokens = 0;  // kPrefill, kDecode
+  int64_t tokens = 0;  // kPrefill, kDecode; of kDecodeMany sequences
   friend bool operator==(const Row&, const Row&) = default;
 };
 
@@ -33,7 +34,8 @@ std::string RowUnit(const Row& row);
 bool LargerIsBetter(const Row& row);
 
 // All rows of the table: encode of a view and of a picture, prefill of 96, 256 and 1,024
-// tokens, decode at 0, 1,024 and 4,096 tokens of context, first token, memory, load.
+// tokens, decode at 0, 1,024 and 4,096 tokens of context, decode of 1, 4 and 16 sequences, first
+// token, memory, load.
 std::vector<Row> AllRows();
 // The few that take seconds.
 std::vector<Row> QuickRows();
@@ -44,7 +46,19 @@ Result<std::vector<Row>> ParseRows(const std::vector<std::string>& names);
 
 // One run of a fresh process on each side, and the rows that it gives values for.
 // kAnswer: a view, the question and an answer, for the ladder (ladder.h).
-enum class JobKind { kView, kPicture, kPictureCold, kPrefill, kDecode, kLoad, kAnswer };
+enum class JobKind {
+  kView,
+  kPicture,
+  kPictureCold,
+  kPrefill,
+  kDecode,
+  kDecodeMany,
+  kLoad,
+  kAnswer
+};
+
+// What each of several sequences has read before it is timed.
+inline constexpr int64_t kManyPromptTokens = 32;
 
 struct Job {
   JobKind kind = JobKind::kView;

@@ -23,10 +23,11 @@ std::vector<std::string> Parsed(const std::vector<std::string>& names) {
 }
 
 TEST(PlanTest, TheTableHasTheRowsOfTheComparison) {
-  EXPECT_THAT(Keys(AllRows()),
-              ElementsAre("encode@view", "encode@picture", "prefill@96", "prefill@256",
-                          "prefill@1024", "decode@0", "decode@1024", "decode@4096",
-                          "first-token@warm", "first-token@cold", "memory", "load"));
+  EXPECT_THAT(
+      Keys(AllRows()),
+      ElementsAre("encode@view", "encode@picture", "prefill@96", "prefill@256", "prefill@1024",
+                  "decode@0", "decode@1024", "decode@4096", "decode-many@1", "decode-many@4",
+                  "decode-many@16", "first-token@warm", "first-token@cold", "memory", "load"));
 }
 
 TEST(PlanTest, AGroupStandsForItsRows) {

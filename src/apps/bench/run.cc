@@ -59,7 +59,8 @@ class Rounds {
     const Job& job = samples->job;
     Tell("round " + std::to_string(round_ + 1) + " of " + std::to_string(options_.rounds) + ": " +
          sides_[side]->name() + ", " + JobKey(job));
-    const bool reads = job.kind == JobKind::kDecode && options_.measure_reads;
+    const bool waits = job.kind == JobKind::kDecode || job.kind == JobKind::kDecodeMany;
+    const bool reads = waits && options_.measure_reads;
     const double before = reads ? options_.measure_reads() : 0.0;
     std::optional<double> still_cached;
     if (job.kind == JobKind::kPictureCold) {

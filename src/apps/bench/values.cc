@@ -51,6 +51,8 @@ std::string RowTitle(const Row& row, const ModelConfig& config) {
       return "prefill, " + CountText(row.tokens) + " tokens";
     case RowKind::kDecode:
       return "decode after " + CountText(row.tokens) + " tokens";
+    case RowKind::kDecodeMany:
+      return "decode of " + CountText(row.tokens) + (row.tokens == 1 ? " sequence" : " sequences");
     case RowKind::kFirstTokenWarm:
       return "first token, " + picture + ", warm";
     case RowKind::kFirstTokenCold:

@@ -64,6 +64,31 @@ class TextBench {
     return SecondsSince(start);
   }
 
+  // Seconds for `tokens` of each of `count` sequences, one of every sequence at a time.
+  Result<double> DecodeMany(int64_t count, int64_t tokens) {
+    const size_t length = static_cast<size_t>(kManyPromptTokens + tokens);
+    const std::vector<int32_t> ids =
+        RandomIds(count * static_cast<int64_t>(length), decoder_->vocab());
+    std::vector<std::unique_ptr<TextSequence>> sequences;
+    for (int64_t s = 0; s < count; ++s) {
+      sequence_ = decoder_->NewSequence();
+      MCV_RETURN_IF_ERROR(Append({&ids[static_cast<size_t>(s) * length], kManyPromptTokens}));
+      sequences.push_back(std::move(sequence_));
+    }
+    std::vector<float> logits(static_cast<size_t>(count * decoder_->vocab()));
+    std::vector<TextRun> runs(sequences.size());
+    const auto start = Clock::now();
+    for (size_t i = kManyPromptTokens; i < length; ++i) {
+      if (cancel_ != nullptr && cancel_->load(std::memory_order_relaxed))
+        return Cancelled("stopped");
+      for (size_t s = 0; s < runs.size(); ++s) {
+        runs[s] = {sequences[s].get(), {{&ids[s * length + i], 1}, {}}, LogitsWanted::kLast};
+      }
+      MCV_RETURN_IF_ERROR(decoder_->Step(runs, {}, {logits.data(), count, decoder_->vocab()}));
+    }
+    return SecondsSince(start);
+  }
+
  private:
   TextBench(std::shared_ptr<const Engine> engine, const std::atomic<bool>* cancel)
       : engine_(std::move(engine)), pool_(engine_->threads()), cancel_(cancel) {
@@ -92,15 +117,19 @@ class TextBench {
 Status MeasureText(const WorkloadOptions& options, std::shared_ptr<const Engine> engine,
                    Clock::time_point start, Measured* measured) {
   const bool prefill = options.kind == JobKind::kPrefill;
+  const bool many = options.kind == JobKind::kDecodeMany;
+  const int64_t before = many ? kManyPromptTokens : options.tokens;
   const int64_t capacity =
-      std::max<int64_t>(options.tokens + (prefill ? 0 : options.decode_tokens), kWarmUpTokens);
+      std::max<int64_t>(before + (prefill ? 0 : options.decode_tokens), kWarmUpTokens);
   MCV_ASSIGN_OR_RETURN(auto bench, TextBench::Create(std::move(engine), capacity, options.cancel));
   measured->load_seconds = SecondsSince(start);
   MCV_ASSIGN_OR_RETURN(const double seconds,
                        prefill ? bench->Prefill(options.tokens)
+                       : many  ? bench->DecodeMany(options.tokens, options.decode_tokens)
                                : bench->Decode(options.tokens, options.decode_tokens));
-  const int64_t timed = prefill ? options.tokens : options.decode_tokens;
-  measured->prompt_tokens = options.tokens;
+  const int64_t timed =
+      prefill ? options.tokens : options.decode_tokens * (many ? options.tokens : 1);
+  measured->prompt_tokens = before;
   if (seconds > 0) measured->tokens_per_second = static_cast<double>(timed) / seconds;
   return OkStatus();
 }
@@ -159,7 +188,8 @@ Result<Measured> RunWorkload(const WorkloadOptions& options,
   Measured measured;
   const auto start = Clock::now();
   MCV_ASSIGN_OR_RETURN(std::shared_ptr<const Engine> engine, open());
-  if (options.kind == JobKind::kPrefill || options.kind == JobKind::kDecode) {
+  if (options.kind == JobKind::kPrefill || options.kind == JobKind::kDecode ||
+      options.kind == JobKind::kDecodeMany) {
     MCV_RETURN_IF_ERROR(MeasureText(options, std::move(engine), start, &measured));
   } else {
     MCV_ASSIGN_OR_RETURN(auto session, engine->NewSession());

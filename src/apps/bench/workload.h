@@ -16,8 +16,9 @@ namespace mcv::bench {
 
 struct WorkloadOptions {
   JobKind kind = JobKind::kLoad;
-  int64_t tokens = 0;         // prefill: of the prompt; decode: of context before it
-  int64_t decode_tokens = 0;  // decode: timed, one at a time; answer: at most
+  int64_t tokens = 0;         // prefill: of the prompt; decode: of context before it; of
+                              // decode-many the sequences
+  int64_t decode_tokens = 0;  // decode: timed, one at a time, of each sequence; answer: at most
   std::string picture;
   std::string question;
   const std::atomic<bool>* cancel = nullptr;

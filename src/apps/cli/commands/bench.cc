@@ -41,6 +41,8 @@ std::string Objection(const bench::Row& row, int64_t decode_tokens, const bench:
       return too_short(row.tokens, model.config.text.max_positions);
     case bench::RowKind::kDecode:
       return too_short(row.tokens + decode_tokens, model.config.text.max_positions);
+    case bench::RowKind::kDecodeMany:
+      return too_short(bench::kManyPromptTokens + decode_tokens, model.config.text.max_positions);
     case bench::RowKind::kLoad:
       return "";
     default:
@@ -245,8 +247,8 @@ Result<bench::WorkloadOptions> ParseSample(const BenchOptions& options) {
   }
   for (const bench::JobKind known :
        {bench::JobKind::kView, bench::JobKind::kPicture, bench::JobKind::kPictureCold,
-        bench::JobKind::kPrefill, bench::JobKind::kDecode, bench::JobKind::kLoad,
-        bench::JobKind::kAnswer}) {
+        bench::JobKind::kPrefill, bench::JobKind::kDecode, bench::JobKind::kDecodeMany,
+        bench::JobKind::kLoad, bench::JobKind::kAnswer}) {
     work.kind = known;
     if (bench::JobKey({known, work.tokens, {}}) == name) {
       work.decode_tokens = options.decode_tokens > 0 ? options.decode_tokens : 1;
