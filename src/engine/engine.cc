@@ -9,6 +9,7 @@
 #include "base/trace.h"
 #include "engine/generation/sampling_options.h"
 #include "engine/pictures/picture_cache.h"
+#include "engine/scheduling/scheduler.h"
 #include "engine/session.h"
 #include "engine/threads/tuning_file.h"
 #include "model/text/decoder.h"
@@ -20,26 +21,31 @@ namespace {
 
 constexpr int64_t kDefaultContext = 8192;
 
-// What one session computes with; it also keeps the engine alive.
-struct SessionResources {
-  SessionResources(std::shared_ptr<const Engine> shared, int threads,
-                   std::shared_ptr<std::atomic<int>> open_sessions)
-      : engine(std::move(shared)), pool(threads), sessions(std::move(open_sessions)) {
-    sessions->fetch_add(1);
+// What an engine computes with.
+struct ComputeResources {
+  ComputeResources(const Engine& engine, int threads) : pool(threads) {
     context.pool = &pool;
-    context.table = &engine->kernels();
-    context.numerics = engine->options().numerics;
-    context.trace = &trace;
+    context.table = &engine.kernels();
+    context.numerics = engine.options().numerics;
   }
-  ~SessionResources() { sessions->fetch_sub(1); }
-  SessionResources(const SessionResources&) = delete;
-  SessionResources& operator=(const SessionResources&) = delete;
+
+  ThreadPool pool;
+  Context context;
+};
+
+// Keeps the engine alive, and counts the session.
+struct SessionOwner {
+  SessionOwner(std::shared_ptr<const Engine> shared,
+               std::shared_ptr<std::atomic<int>> open_sessions)
+      : engine(std::move(shared)), sessions(std::move(open_sessions)) {
+    sessions->fetch_add(1);
+  }
+  ~SessionOwner() { sessions->fetch_sub(1); }
+  SessionOwner(const SessionOwner&) = delete;
+  SessionOwner& operator=(const SessionOwner&) = delete;
 
   std::shared_ptr<const Engine> engine;
-  ThreadPool pool;
   std::shared_ptr<std::atomic<int>> sessions;
-  Trace trace;
-  Context context;
 };
 
 Result<std::unique_ptr<Tokenizer>> LoadTokenizer(const ModelFiles& files) {
@@ -243,19 +249,22 @@ void Engine::StartReadingAhead() const {
   });
 }
 
-Result<std::unique_ptr<Session>> Engine::NewSession() const {
-  auto resources = std::make_shared<SessionResources>(shared_from_this(), threads(), sessions_);
-  if (guard_ != nullptr && sessions_->load() > 1) {
-    return ResourceExhausted("the memory limit of " + MemoryText(guard_->limit()) +
-                             " was planned for one conversation at a time, and one is open");
+Result<std::shared_ptr<Scheduler>> Engine::SharedScheduler() const {
+  const std::lock_guard lock(scheduler_mutex_);
+  if (scheduler_ == nullptr) {
+    MCV_ASSIGN_OR_RETURN(scheduler_, MakeScheduler());
   }
-  SessionParts parts;
-  parts.config = &config_;
-  parts.tokenizer = tokenizer_.get();
-  parts.trace = &resources->trace;
-  parts.pool = &resources->pool;
-  parts.guard = guard_.get();
-  parts.enter_stage = [this, context = &resources->context](Stage stage) {
+  return scheduler_;
+}
+
+Result<std::shared_ptr<Scheduler>> Engine::MakeScheduler() const {
+  auto resources = std::make_shared<ComputeResources>(*this, threads());
+  ThreadPool* pool = &resources->pool;
+  Context* context = &resources->context;
+  ComputeParts parts;
+  parts.pool = pool;
+  parts.set_trace = [context](Trace* trace) { context->trace = trace; };
+  parts.enter_stage = [this, context](Stage stage) {
     return std::make_unique<StageScope>(settings_.of(stage), topology_, *context);
   };
   DecoderOptions options;
@@ -263,25 +272,40 @@ Result<std::unique_ptr<Session>> Engine::NewSession() const {
   options.cache_type = cache_type();
   options.batch_tokens = batch_tokens_;
   MCV_ASSIGN_OR_RETURN(parts.text,
-                       Decoder::Create(config_.text, weights_.text(), options, resources->context));
+                       Decoder::Create(config_.text, weights_.text(), options, *context));
   if (config_.has_vision) {
     parts.encoder = std::make_unique<VisionEncoder>(
-        config_, weights_.vision(), weights_.resampler(), encoder_numerics(), resources->context);
-    // The encoder's pages are given back before the language model's are touched, and those before
-    // a later picture, so that the two are never resident together. What was given back stays in
-    // the file cache while there is room.
-    parts.before_encoding = [this, pool = &resources->pool] {
-      files_.Drop(TensorFile::kText);
+        config_, weights_.vision(), weights_.resampler(), encoder_numerics(), *context);
+    // What was given back stays in the file cache while there is room.
+    parts.before_encoding = [this, pool](bool text_in_use) {
+      if (!text_in_use) files_.Drop(TensorFile::kText);
       MapCached(files_.MappedRanges(TensorFile::kVision), *pool);
     };
     parts.after_encoding = [this] { files_.Drop(TensorFile::kVision); };
+  }
+  parts.before_reading = [this, pool] {
+    MapCached(files_.MappedRanges(TensorFile::kText, ModelFiles::RangesOf::kReadWhole), *pool);
+  };
+  parts.owned = std::move(resources);
+  return std::make_shared<Scheduler>(std::move(parts));
+}
+
+Result<std::unique_ptr<Session>> Engine::NewSession() const {
+  auto owner = std::make_shared<SessionOwner>(shared_from_this(), sessions_);
+  if (guard_ != nullptr && sessions_->load() > 1) {
+    return ResourceExhausted("the memory limit of " + MemoryText(guard_->limit()) +
+                             " was planned for one conversation at a time, and one is open");
+  }
+  SessionParts parts;
+  MCV_ASSIGN_OR_RETURN(parts.scheduler, SharedScheduler());
+  parts.config = &config_;
+  parts.tokenizer = tokenizer_.get();
+  parts.guard = guard_.get();
+  if (config_.has_vision) {
     parts.picture_cache = options_.picture_cache;
     parts.encoder_id = [this] { return encoder_id(); };
   }
-  parts.before_reading = [this, pool = &resources->pool] {
-    MapCached(files_.MappedRanges(TensorFile::kText, ModelFiles::RangesOf::kReadWhole), *pool);
-  };
-  parts.owner = std::move(resources);
+  parts.owner = std::move(owner);
   StartReadingAhead();
   return Session::Create(std::move(parts));
 }

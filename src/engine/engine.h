@@ -29,6 +29,7 @@
 namespace mcv {
 
 class PictureCache;
+class Scheduler;
 class Session;
 
 struct EngineOptions {
@@ -37,7 +38,7 @@ struct EngineOptions {
   std::optional<GgufPairBytes> built_in;
   std::string mmproj;      // the encoder's GGUF; empty: the one beside the LLM that belongs to it
   bool text_only = false;  // do not look for an encoder
-  int threads = 0;         // per session, in every stage; 0: `stages`
+  int threads = 0;         // in every stage; 0: `stages`
   // Nothing: what `tuning` says, else one for each core that this process may use.
   std::optional<ThreadSettings> stages;
   // The file that `minicpmv tune` writes: looked at where neither `threads` nor `stages` is given.
@@ -88,8 +89,9 @@ class Engine : public std::enable_shared_from_this<Engine> {
   // What Open with these options would work with; memory_limit_bytes is not looked at.
   static Result<PlannedRun> Plan(const EngineOptions& options);
 
-  // A conversation of its own, with its own threads and cache. ResourceExhausted when the cache
-  // does not fit, or under a memory limit while there is another.
+  // A conversation of its own. Sessions may be used by as many threads as there are sessions: they
+  // share this engine's threads and buffers (scheduling/scheduler.h). ResourceExhausted under a
+  // memory limit while there is another.
   Result<std::unique_ptr<Session>> NewSession() const;
 
   const ModelConfig& config() const { return config_; }
@@ -127,6 +129,9 @@ class Engine : public std::enable_shared_from_this<Engine> {
   EncoderId encoder_id() const;
   // Reads the files into the system's cache beside everything else, when the first session begins.
   void StartReadingAhead() const;
+  // Made for the first session.
+  Result<std::shared_ptr<Scheduler>> SharedScheduler() const;
+  Result<std::shared_ptr<Scheduler>> MakeScheduler() const;
 
   EngineOptions options_;
   ModelFiles files_;
@@ -147,6 +152,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
   mutable std::once_flag encoder_id_once_;
   mutable std::once_flag read_ahead_once_;
   mutable std::unique_ptr<ReadAhead> read_ahead_;
+  mutable std::mutex scheduler_mutex_;
+  mutable std::shared_ptr<Scheduler> scheduler_;
   mutable EncoderId encoder_id_ = {};
 };
 

@@ -1,6 +1,7 @@
 #include "engine/session.h"
 
 #include <algorithm>
+#include <mutex>
 #include <span>
 #include <utility>
 
@@ -21,19 +22,17 @@ struct Session::Prompt {
 };
 
 Result<std::unique_ptr<Session>> Session::Create(SessionParts parts) {
-  MCV_CHECK(parts.config != nullptr && parts.tokenizer != nullptr && parts.text != nullptr);
+  MCV_CHECK(parts.config != nullptr && parts.tokenizer != nullptr && parts.scheduler != nullptr);
   MCV_CHECK(parts.picture_cache == nullptr || parts.encoder_id != nullptr);
-  const int queries = parts.encoder != nullptr ? parts.encoder->rows_per_view() : 0;
+  const ViewEncoder* encoder = parts.scheduler->encoder();
+  const int queries = encoder != nullptr ? encoder->rows_per_view() : 0;
   MCV_ASSIGN_OR_RETURN(ChatEncoder chat,
                        ChatEncoder::Create(*parts.tokenizer, parts.config->row(), queries));
   return std::unique_ptr<Session>(new Session(std::move(parts), chat));
 }
 
 Session::Session(SessionParts parts, ChatEncoder chat)
-    : parts_(std::move(parts)), sequence_(parts_.text->NewSequence()), chat_(chat) {
-  if (parts_.trace == nullptr) parts_.trace = &own_trace_;
-  logits_.resize(static_cast<size_t>(parts_.text->vocab()));
-}
+    : parts_(std::move(parts)), sequence_(parts_.scheduler->NewSequence()), chat_(chat) {}
 
 Session::~Session() = default;
 
@@ -106,7 +105,7 @@ Result<Session::Prompt> Session::BuildPrompt(const Question& question) const {
   prompt.ids = unread_;
   prompt.ids.insert(prompt.ids.end(), encoded.ids.begin(), encoded.ids.end());
   const int64_t shift = static_cast<int64_t>(unread_.size());
-  const int64_t width = parts_.text->width();
+  const int64_t width = parts_.scheduler->text().width();
   for (const ImageSpan& span : encoded.spans) {
     const int image = question.images[static_cast<size_t>(span.picture - state_.num_pictures)];
     const Picture& picture = *pictures_[static_cast<size_t>(image)];
@@ -117,55 +116,77 @@ Result<Session::Prompt> Session::BuildPrompt(const Question& question) const {
   return prompt;
 }
 
-Status Session::ReadPrompt(const Prompt& prompt, const AskOptions& options,
-                           const AskCallbacks& callbacks) {
+Status Session::CheckRoom(const Prompt& prompt) const {
   const int64_t needed = static_cast<int64_t>(prompt.ids.size());
   const int64_t room = context_length() - sequence_->length();
-  if (needed > room) {
-    int64_t picture_rows = 0;
-    for (const ImageRows& image : prompt.images) picture_rows += image.end - image.begin;
-    return ContextFull(
-        "the question needs " + std::to_string(needed) + " positions (" +
-        std::to_string(picture_rows) + " of them for pictures), but of the context's " +
-        std::to_string(context_length()) + " only " + std::to_string(room) +
-        " are left: start a new conversation, show fewer or less finely sliced pictures, or open "
-        "the model with a larger context");
-  }
-  const auto stage = EnterStage(Stage::kPrefill);
-  TraceScope scope(parts_.trace, Zone::kPrefill);
-  AppendOptions append;
-  append.cancel = options.cancel;
-  append.on_progress = callbacks.on_prompt;
-  MCV_RETURN_IF_ERROR(Append(*parts_.text, *sequence_, {prompt.ids, prompt.images}, append,
-                             {logits_.data(), 1, static_cast<int64_t>(logits_.size())}));
-  held_.insert(held_.end(), prompt.ids.begin(), prompt.ids.end());
-  return OkStatus();
+  if (needed <= room) return OkStatus();
+  int64_t picture_rows = 0;
+  for (const ImageRows& image : prompt.images) picture_rows += image.end - image.begin;
+  return ContextFull(
+      "the question needs " + std::to_string(needed) + " positions (" +
+      std::to_string(picture_rows) + " of them for pictures), but of the context's " +
+      std::to_string(context_length()) + " only " + std::to_string(room) +
+      " are left: start a new conversation, show fewer or less finely sliced pictures, or open "
+      "the model with a larger context");
 }
 
-Result<Answer> Session::GenerateAnswer(const AskOptions& options, const AskCallbacks& callbacks,
-                                       Generated* generated) {
-  const auto stage = EnterStage(Stage::kDecode);
+namespace {
+
+// What was said and not shown yet: said by whoever computes, shown by the session's own thread.
+class Outbox {
+ public:
+  void Put(std::string_view text) {
+    const std::lock_guard lock(mutex_);
+    text_ += text;
+  }
+  std::string Take() {
+    const std::lock_guard lock(mutex_);
+    return std::exchange(text_, {});
+  }
+
+ private:
+  std::mutex mutex_;
+  std::string text_;
+};
+
+}  // namespace
+
+Result<Answer> Session::WriteAnswer(const Prompt& prompt, const AskOptions& options,
+                                    const AskCallbacks& callbacks, Generated* generated) {
   const auto start = Clock::now();
   Answer answer;
-  TextStream stream(*parts_.tokenizer, options.stop_strings, callbacks.on_text);
-  const std::vector<int32_t> prompt = held_;
-  GenerateOptions generate;
+  Outbox outbox;
+  const auto show = [&] {
+    const std::string text = outbox.Take();
+    if (callbacks.on_text && !text.empty()) callbacks.on_text(text);
+  };
+  TextStream stream(*parts_.tokenizer, options.stop_strings,
+                    [&](std::string_view text) { outbox.Put(text); });
+  std::vector<int32_t> whole_prompt = held_;
+  whole_prompt.insert(whole_prompt.end(), prompt.ids.begin(), prompt.ids.end());
+  AnswerRequest request;
+  request.sequence = sequence_.get();
+  request.prompt = {prompt.ids, prompt.images};
+  request.on_prompt = callbacks.on_prompt;
+  request.on_progress = show;
+  GenerateOptions& generate = request.generate;
   generate.sampling = options.sampling;
   generate.max_tokens = MostTokens(options);
   generate.stop_ids = parts_.tokenizer->stop_ids();
-  generate.prompt = prompt;
+  generate.prompt = whole_prompt;
   generate.cancel = options.cancel;
-  generate.trace = parts_.trace;
+  generate.trace = &trace_;
   generate.on_token = [&](int32_t id) {
     if (answer.stats.generated_tokens++ == 0) {
       answer.stats.first_token_seconds = SecondsSince(start);
     }
     return stream.Push(id);
   };
-  MCV_ASSIGN_OR_RETURN(
-      *generated, Generate(*parts_.text, *sequence_,
-                           {logits_.data(), 1, static_cast<int64_t>(logits_.size())}, generate));
+  MCV_ASSIGN_OR_RETURN(*generated,
+                       parts_.scheduler->Answer(request, &answer.stats.prefill_seconds));
+  held_ = std::move(whole_prompt);
   stream.Finish();
+  show();
   answer.stats.decode_seconds = SecondsSince(start) - answer.stats.first_token_seconds;
   answer.text = stream.text();
   answer.ids = generated->ids;
@@ -189,18 +210,14 @@ Result<Answer> Session::Ask(const Question& question, const AskOptions& options,
   MCV_RETURN_IF_ERROR(CheckQuestion(question, options));
   Prompt prompt;
   {
-    TraceScope scope(parts_.trace, Zone::kTokenize);
+    TraceScope scope(&trace_, Zone::kTokenize);
     MCV_ASSIGN_OR_RETURN(prompt, BuildPrompt(question));
   }
+  MCV_RETURN_IF_ERROR(CheckRoom(prompt));
   const SequenceMark before = sequence_->Mark();
-  const auto prefill_start = Clock::now();
-  PrepareLanguageModel();
-  MCV_RETURN_IF_ERROR(ReadPrompt(prompt, options, callbacks));
-  const double prefill_seconds = SecondsSince(prefill_start);
-  const double start_to_prefill_end = SecondsSince(start);
-
+  const double prepared = SecondsSince(start);
   Generated generated;
-  Result<Answer> answer = GenerateAnswer(options, callbacks, &generated);
+  Result<Answer> answer = WriteAnswer(prompt, options, callbacks, &generated);
   const bool nothing_said =
       answer.ok() && answer->reason == StopReason::kCancelled && answer->ids.empty();
   if (!answer.ok() || nothing_said) {
@@ -210,8 +227,7 @@ Result<Answer> Session::Ask(const Question& question, const AskOptions& options,
   AnswerStats& stats = answer->stats;
   stats.prompt_tokens = static_cast<int64_t>(held_.size());
   stats.reused_tokens = before.length;
-  stats.prefill_seconds = prefill_seconds;
-  stats.first_token_seconds += start_to_prefill_end;
+  stats.first_token_seconds += prepared;
   Keep(question, prompt, generated, *answer);
   return answer;
 }

@@ -19,15 +19,13 @@
 #include "engine/generation/sampling_options.h"
 #include "engine/pictures/encoder_identity.h"
 #include "engine/pictures/picture_cache.h"
+#include "engine/scheduling/scheduler.h"
 #include "engine/stats.h"
-#include "engine/threads/thread_settings.h"
 #include "family/config.h"
 #include "family/prompt/chat.h"
 #include "family/tokenizer/tokenizer.h"
 #include "family/vision/views.h"
 #include "formats/image/image.h"
-#include "model/text/text_model.h"
-#include "model/vision/vision_encoder.h"
 
 namespace mcv {
 
@@ -82,27 +80,18 @@ struct Turn {
 // What a session works with.
 struct SessionParts {
   std::shared_ptr<const void> owner;  // kept alive as long as the session: what is borrowed below
+  std::shared_ptr<Scheduler> scheduler;  // shared with other sessions of the engine
   const ModelConfig* config = nullptr;
   const Tokenizer* tokenizer = nullptr;
-  std::unique_ptr<TextModel> text;
-  std::unique_ptr<ViewEncoder> encoder;  // null: text only
-  Trace* trace = nullptr;                // null: the session's own
-  ThreadPool* pool = nullptr;            // for resizing; may be null
-  const MemoryGuard* guard = nullptr;    // null: no memory limit
-  // Called when a stage begins; what it returns is destroyed when the stage ends. May be empty.
-  std::function<std::unique_ptr<StageScope>(Stage)> enter_stage;
-  // Called when the encoder is about to be used, and when it will not be used for a while.
-  std::function<void()> before_encoding;
-  std::function<void()> after_encoding;
-  // Called when the language model is about to be used: the first time, and after the encoder.
-  std::function<void()> before_reading;
+  const MemoryGuard* guard = nullptr;  // null: no memory limit
   // Pictures encoded before, by this session or another; null: none. Then `encoder_id` says what
   // their rows depend on besides the picture; it is called when a picture is added.
   std::shared_ptr<PictureCache> picture_cache;
   std::function<EncoderId()> encoder_id;
 };
 
-// One thread at a time; `cancel` flags may be set from anywhere, a signal handler included.
+// One thread at a time, each session its own; `cancel` flags may be set from anywhere, a signal
+// handler included.
 class Session {
  public:
   static Result<std::unique_ptr<Session>> Create(SessionParts parts);
@@ -141,12 +130,12 @@ class Session {
   const std::vector<Turn>& turns() const { return turns_; }
   int num_images() const { return static_cast<int>(pictures_.size()); }
   const PictureStats& picture_stats(int image) const;
-  int64_t context_length() const { return parts_.text->capacity(); }
+  int64_t context_length() const { return parts_.scheduler->text().capacity(); }
   // Positions that the conversation takes now.
   int64_t context_used() const;
   const ModelConfig& config() const { return *parts_.config; }
-  // Where the session's time went, all turns together.
-  const Trace& trace() const { return *parts_.trace; }
+  // Where the session's time went, all turns together; not what was computed beside others.
+  const Trace& trace() const { return trace_; }
 
  private:
   struct Picture;
@@ -154,9 +143,6 @@ class Session {
 
   Session(SessionParts parts, ChatEncoder chat);
 
-  std::unique_ptr<StageScope> EnterStage(Stage stage) const {
-    return parts_.enter_stage ? parts_.enter_stage(stage) : nullptr;
-  }
   int views_held() const;
   Status CheckQuestion(const Question& question, const AskOptions& options) const;
   int64_t MostTokens(const AskOptions& options) const;
@@ -164,31 +150,25 @@ class Session {
   PictureKey CacheKey(const Image& image, const Picture& picture) const;
   Status EncodeOrFind(const Image& image, const AddImageOptions& options, Picture* picture);
   Status EncodeViews(const Image& image, const AddImageOptions& options, Picture* picture);
-  Status RunEncoder(const std::vector<View>& views, const AddImageOptions& options,
-                    Picture* picture, std::vector<float>* rows);
-  Status ReadPrompt(const Prompt& prompt, const AskOptions& options, const AskCallbacks& callbacks);
-  Result<Answer> GenerateAnswer(const AskOptions& options, const AskCallbacks& callbacks,
-                                Generated* generated);
+  Status RunEncoder(Scheduler::Picture& turn, const std::vector<View>& views,
+                    const AddImageOptions& options, Picture* picture, std::vector<float>* rows);
+  Status CheckRoom(const Prompt& prompt) const;
+  Result<Answer> WriteAnswer(const Prompt& prompt, const AskOptions& options,
+                             const AskCallbacks& callbacks, Generated* generated);
   void Keep(const Question& question, const Prompt& prompt, const Generated& generated,
             const Answer& answer);
   // As if nothing had been asked since the mark.
   void GoBack(const SequenceMark& mark);
-  void ReleaseEncoder();
-  void PrepareLanguageModel();
-
   SessionParts parts_;
   std::unique_ptr<TextSequence> sequence_;  // what the model has read of the conversation
   ChatEncoder chat_;
-  Trace own_trace_;
+  Trace trace_;
   std::vector<std::unique_ptr<Picture>> pictures_;
   std::vector<Turn> turns_;
   std::optional<std::string> system_;
   ChatState state_;
   std::vector<int32_t> held_;    // ids of the positions that the sequence holds
   std::vector<int32_t> unread_;  // ids of the answer that the model has not read yet
-  std::vector<float> logits_;    // [1, V]
-  bool encoder_used_ = false;
-  bool language_model_ready_ = false;
 };
 
 }  // namespace mcv

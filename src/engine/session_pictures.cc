@@ -46,7 +46,7 @@ const PictureStats& Session::picture_stats(int image) const {
 }
 
 Result<int> Session::AddImage(const Image& image, const AddImageOptions& options) {
-  if (parts_.encoder == nullptr) {
+  if (parts_.scheduler->encoder() == nullptr) {
     return Unsupported("this model sees no pictures: its vision file (mmproj) was not opened");
   }
   MCV_RETURN_IF_ERROR(CheckImage(image));
@@ -70,7 +70,7 @@ int Session::views_held() const {
 }
 
 Status Session::RoomForPicture(int width, int height, int64_t decoding_bytes) const {
-  if (parts_.guard == nullptr || parts_.encoder == nullptr) return OkStatus();
+  if (parts_.guard == nullptr || parts_.scheduler->encoder() == nullptr) return OkStatus();
   PictureShape shape = PictureShapeOf(*parts_.config, width, height);
   shape.decoding_bytes = decoding_bytes;
   return parts_.guard->CheckPicture(shape, views_held());
@@ -103,11 +103,11 @@ Status Session::EncodeOrFind(const Image& image, const AddImageOptions& options,
   PictureStats& stats = picture->stats;
   stats.views = picture->plan.num_views();
   stats.patches = CountPatches(picture->plan, parts_.config->slicing.patch);
-  stats.rows = int64_t{parts_.encoder->rows_per_view()} * stats.views;
+  stats.rows = int64_t{parts_.scheduler->encoder()->rows_per_view()} * stats.views;
   PictureCache* cache = parts_.picture_cache.get();
   if (cache == nullptr) return EncodeViews(image, options, picture);
 
-  const RowsShape shape = {stats.rows, parts_.encoder->width()};
+  const RowsShape shape = {stats.rows, parts_.scheduler->encoder()->width()};
   auto start = Clock::now();
   const PictureKey key = CacheKey(image, *picture);
   PictureCache::Found found = cache->Find(key, shape);
@@ -126,34 +126,32 @@ Status Session::EncodeOrFind(const Image& image, const AddImageOptions& options,
 
 Status Session::EncodeViews(const Image& image, const AddImageOptions& options, Picture* picture) {
   PictureStats& stats = picture->stats;
-  const auto stage = EnterStage(Stage::kEncode);
+  Scheduler::Picture turn(*parts_.scheduler, &trace_);
   const auto start = Clock::now();
   std::vector<View> views;
-  {
-    TraceScope scope(parts_.trace, Zone::kResize);
-    views = MakeViews(image, picture->plan, parts_.config->slicing.patch, parts_.pool);
-  }
+  turn.WithPool([&](ThreadPool* pool) {
+    TraceScope scope(&trace_, Zone::kResize);
+    views = MakeViews(image, picture->plan, parts_.config->slicing.patch, pool);
+  });
   stats.resize_seconds = SecondsSince(start);
-  std::vector<float> rows(static_cast<size_t>(stats.rows * parts_.encoder->width()));
+  std::vector<float> rows(static_cast<size_t>(stats.rows * parts_.scheduler->encoder()->width()));
 
   const auto encode_start = Clock::now();
-  if (parts_.before_encoding) parts_.before_encoding();
-  encoder_used_ = true;
-  language_model_ready_ = false;
-  MCV_RETURN_IF_ERROR(RunEncoder(views, options, picture, &rows));
+  MCV_RETURN_IF_ERROR(RunEncoder(turn, views, options, picture, &rows));
   stats.encode_seconds = SecondsSince(encode_start);
   picture->rows = std::make_shared<const std::vector<float>>(std::move(rows));
   return OkStatus();
 }
 
-Status Session::RunEncoder(const std::vector<View>& views, const AddImageOptions& options,
-                           Picture* picture, std::vector<float>* rows) {
+Status Session::RunEncoder(Scheduler::Picture& turn, const std::vector<View>& views,
+                           const AddImageOptions& options, Picture* picture,
+                           std::vector<float>* rows) {
   const auto start = Clock::now();
   std::vector<PatchGrid> grids;
   for (const View& view : views) grids.push_back({view.patch_rows, view.patch_cols});
   const std::vector<ViewPositions> positions = PositionIds(grids, parts_.config->vision);
-  const int64_t queries = parts_.encoder->rows_per_view();
-  const MatView all(rows->data(), picture->stats.rows, parts_.encoder->width());
+  const int64_t queries = parts_.scheduler->encoder()->rows_per_view();
+  const MatView all(rows->data(), picture->stats.rows, parts_.scheduler->encoder()->width());
   int64_t patches_done = 0;
   const auto tell = [&](size_t views_done) {
     if (!options.on_progress) return;
@@ -170,26 +168,11 @@ Status Session::RunEncoder(const std::vector<View>& views, const AddImageOptions
                        std::to_string(views.size()) + " views of the picture");
     }
     const MatView out = all.Rows(static_cast<int64_t>(i) * queries, queries);
-    MCV_RETURN_IF_ERROR(
-        parts_.encoder->Encode(views[i], positions[i], {.cancel = options.cancel}, out));
+    MCV_RETURN_IF_ERROR(turn.Encode(views[i], positions[i], options.cancel, out));
     patches_done += views[i].num_patches();
     tell(i + 1);
   }
   return OkStatus();
-}
-
-void Session::ReleaseEncoder() {
-  if (!encoder_used_) return;
-  encoder_used_ = false;
-  parts_.encoder->Release();
-  if (parts_.after_encoding) parts_.after_encoding();
-}
-
-void Session::PrepareLanguageModel() {
-  ReleaseEncoder();
-  if (language_model_ready_) return;
-  language_model_ready_ = true;
-  if (parts_.before_reading) parts_.before_reading();
 }
 
 }  // namespace mcv

@@ -38,13 +38,15 @@ class SessionTest : public ::testing::Test {
   }
 
   std::unique_ptr<Session> MakeSession(FakeTextModel* model, FakeViewEncoder* encoder = nullptr) {
+    ComputeParts compute;
+    compute.text.reset(model);
+    compute.encoder.reset(encoder);
+    compute.after_encoding = [this] { ++dropped_; };
+    compute.before_encoding = [this](bool) { ++needed_; };
     SessionParts parts;
+    parts.scheduler = std::make_shared<Scheduler>(std::move(compute));
     parts.config = &config_;
     parts.tokenizer = tokenizer_.get();
-    parts.text.reset(model);
-    parts.encoder.reset(encoder);
-    parts.after_encoding = [this] { ++dropped_; };
-    parts.before_encoding = [this] { ++needed_; };
     parts.picture_cache = cache_;
     parts.encoder_id = [this] { return encoder_id_; };
     auto session = Session::Create(std::move(parts));

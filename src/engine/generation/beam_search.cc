@@ -102,11 +102,11 @@ class BeamSearch final : public Generation {
     if (options_.cancel != nullptr && options_.cancel->load(std::memory_order_relaxed)) {
       return End(StopReason::kCancelled);
     }
+    FollowParents();
     return true;
   }
 
   std::span<const TextRun> Runs() override {
-    FollowParents();
     runs_.clear();
     for (size_t b = 0; b < beams_.size(); ++b) {
       runs_.push_back({sequences_[b].get(), {{&beams_[b].ids.back(), 1}, {}}, LogitsWanted::kLast});

@@ -53,8 +53,8 @@ class Generation {
   virtual int64_t rows() const = 0;
   // Chooses from logits [rows, V], which it may overwrite; false when the answer is complete.
   virtual bool Take(MatView logits) = 0;
-  // What must be read next, one token each, every one with its last logits. After Take said true.
-  // Valid until the next call.
+  // What must be read next, one token each, every one with its last logits. After Take said true;
+  // the same until Take is called again.
   virtual std::span<const TextRun> Runs() = 0;
   // After Take said false, or at any time for what there is so far: ends it.
   virtual Generated Finish() = 0;
