@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <chrono>
+#include <span>
 #include <utility>
 
 #include "base/machine_memory.h"
+#include "base/sha256.h"
 #include "base/thread_pool.h"
 #include "base/trace.h"
 #include "engine/generation/sampling_options.h"
@@ -12,6 +14,7 @@
 #include "engine/scheduling/scheduler.h"
 #include "engine/session.h"
 #include "engine/threads/tuning_file.h"
+#include "formats/printable.h"
 #include "model/text/decoder.h"
 #include "model/vision/vision_encoder.h"
 
@@ -235,6 +238,28 @@ EncoderId Engine::encoder_id() const {
   return encoder_id_;
 }
 
+std::string Engine::model_id() const {
+  constexpr size_t kSampleBytes = 512;
+  Sha256 sha;
+  for (const TensorSpec& spec : files_.tensors()) {
+    const auto data = files_.Find(spec);
+    if (!data.ok()) continue;
+    const std::string head = spec.id + " " + std::string(Traits(data->type).name) + " " +
+                             std::to_string(data->bytes.size());
+    sha.Update(std::as_bytes(std::span(head)));
+    const size_t middle = data->bytes.size() / 2;
+    sha.Update(data->bytes.subspan(middle, std::min(kSampleBytes, data->bytes.size() - middle)));
+  }
+  std::string id = std::string(config_.row().short_name) + " " + Printable(config_.name) +
+                   ", cache " + std::string(Traits(cache_type()).name) + ", ";
+  constexpr char kDigits[] = "0123456789abcdef";
+  for (const uint8_t byte : sha.Finish()) {
+    id += kDigits[byte / 16];
+    id += kDigits[byte % 16];
+  }
+  return id;
+}
+
 // The encoder's half first: it is used first. Files that do not fit into what is free are left to
 // the system, since reading ahead would push out what was read.
 void Engine::StartReadingAhead() const {
@@ -301,6 +326,7 @@ Result<std::unique_ptr<Session>> Engine::NewSession() const {
   parts.config = &config_;
   parts.tokenizer = tokenizer_.get();
   parts.guard = guard_.get();
+  parts.model_id = [this] { return model_id(); };
   if (config_.has_vision) {
     parts.picture_cache = options_.picture_cache;
     parts.encoder_id = [this] { return encoder_id(); };

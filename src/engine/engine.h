@@ -127,6 +127,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
   Status Load();
   // Computed when a picture is first looked for.
   EncoderId encoder_id() const;
+  // "2.5 NAME, cache F16, HASH of a sample of every weight": what a saved session belongs to.
+  std::string model_id() const;
   // Reads the files into the system's cache beside everything else, when the first session begins.
   void StartReadingAhead() const;
   // Made for the first session.

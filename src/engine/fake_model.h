@@ -23,6 +23,17 @@ class FakeSequence final : public TextSequence {
   std::unique_ptr<TextSequence> Fork() const override {
     return std::make_unique<FakeSequence>(*this);
   }
+  int64_t StateBytes(int64_t positions) const override {
+    return positions * static_cast<int64_t>(sizeof(int32_t));
+  }
+  void SaveState(const std::function<void(std::span<const std::byte>)>& write) const override {
+    write(std::as_bytes(std::span(history)));
+  }
+  Status LoadState(int64_t positions, std::span<const std::byte> bytes) override {
+    history.resize(static_cast<size_t>(positions));
+    std::copy_n(reinterpret_cast<const int32_t*>(bytes.data()), positions, history.begin());
+    return OkStatus();
+  }
 
   std::vector<int32_t> history;  // ids held
   int answer = 0;                // prompts read: which script it follows

@@ -30,6 +30,7 @@
 namespace mcv {
 
 class MemoryGuard;
+struct SavedParts;
 
 struct ViewProgress {
   int views_done = 0;
@@ -88,6 +89,9 @@ struct SessionParts {
   // their rows depend on besides the picture; it is called when a picture is added.
   std::shared_ptr<PictureCache> picture_cache;
   std::function<EncoderId()> encoder_id;
+  // What a saved session depends on: the same weights and the way they are used. May be empty: then
+  // nothing can be saved.
+  std::function<std::string()> model_id;
 };
 
 // One thread at a time, each session its own; `cancel` flags may be set from anywhere, a signal
@@ -127,6 +131,19 @@ class Session {
   // Forgets the turns; pictures keep their numbers and need not be encoded again.
   void Clear();
 
+  // Writes the whole conversation into a file: turns, pictures by key with their rows, and what the
+  // model has read, so that another process goes on without encoding or reading anything again
+  // (session_file.cc has the layout). The file is its owner's alone; an older one is replaced as a
+  // whole. Errors name the path.
+  Status Save(const std::string& path) const;
+  // Takes it up, in a session in which nothing was shown or asked yet.
+  //   NotFound, IoError  as files are
+  //   Corrupt            cut, damaged or no session file
+  //   Unsupported        another format, or another model: the message names both
+  //   ContextFull        the conversation is longer than this session's context
+  // An error leaves the session empty.
+  Status Load(const std::string& path);
+
   const std::vector<Turn>& turns() const { return turns_; }
   int num_images() const { return static_cast<int>(pictures_.size()); }
   const PictureStats& picture_stats(int image) const;
@@ -140,10 +157,12 @@ class Session {
  private:
   struct Picture;
   struct Prompt;
+  struct Saved;
 
   Session(SessionParts parts, ChatEncoder chat);
 
   int views_held() const;
+  Result<Saved> ReadSaved(const SavedParts& parts) const;
   Status CheckQuestion(const Question& question, const AskOptions& options) const;
   int64_t MostTokens(const AskOptions& options) const;
   Result<Prompt> BuildPrompt(const Question& question) const;

@@ -71,8 +71,7 @@ struct Continuation {
 class BeamSearch final : public Generation {
  public:
   BeamSearch(TextModel& model, TextSequence& sequence, const GenerateOptions& options)
-      : model_(model),
-        options_(options),
+      : options_(options),
         room_(std::min(options.max_tokens, model.capacity() - sequence.length())),
         pool_(options.sampling) {
     const int beams = options.sampling.num_beams;
@@ -219,7 +218,6 @@ class BeamSearch final : public Generation {
     return true;
   }
 
-  TextModel& model_;
   const GenerateOptions options_;
   const int64_t room_;  // positions that a beam may add
   HypothesisPool pool_;

@@ -94,6 +94,32 @@ Status KvSequence::CopyLastBlock() {
   return OkStatus();
 }
 
+template <typename Visit>
+void KvSequence::ForEachPiece(int64_t length, const Visit& visit) const {
+  for (int64_t begin = 0; begin < length; begin += kKvBlock) {
+    std::byte* block = addresses_[static_cast<size_t>(begin / kKvBlock)];
+    const int64_t bytes = std::min(kKvBlock, length - begin) * layout_.row_bytes;
+    for (int64_t offset = 0; offset < layout_.block_bytes(); offset += layout_.head_bytes()) {
+      visit(std::span(block + offset, static_cast<size_t>(bytes)));
+    }
+  }
+}
+
+void KvSequence::SaveState(const std::function<void(std::span<const std::byte>)>& write) const {
+  ForEachPiece(length_, [&](std::span<std::byte> piece) { write(piece); });
+}
+
+Status KvSequence::LoadState(int64_t positions, std::span<const std::byte> bytes) {
+  MCV_CHECK(length_ == 0 && static_cast<int64_t>(bytes.size()) == StateBytes(positions));
+  MCV_RETURN_IF_ERROR(Grow(positions));
+  ForEachPiece(positions, [&](std::span<std::byte> piece) {
+    std::memcpy(piece.data(), bytes.data(), piece.size());
+    bytes = bytes.subspan(piece.size());
+  });
+  Advance(positions);
+  return OkStatus();
+}
+
 void KvSequence::Touch(int64_t count) {
   const int64_t end = length_ + count;
   MCV_CHECK(BlocksFor(end) <= static_cast<int64_t>(blocks_.size()));

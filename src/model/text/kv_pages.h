@@ -59,6 +59,11 @@ class KvSequence final : public TextSequence {
   SequenceMark Mark() const override { return {length_}; }
   void Rewind(const SequenceMark& mark) override;
   std::unique_ptr<TextSequence> Fork() const override;
+  int64_t StateBytes(int64_t positions) const override {
+    return positions * layout_.bytes_per_position();
+  }
+  void SaveState(const std::function<void(std::span<const std::byte>)>& write) const override;
+  Status LoadState(int64_t positions, std::span<const std::byte> bytes) override;
 
   // Makes room for positions [length, length + count) that only this sequence has: new blocks, and
   // a copy of the last one where it is shared. ResourceExhausted leaves the sequence as it was.
@@ -80,6 +85,9 @@ class KvSequence final : public TextSequence {
 
   KvView View(int layer, KvPart part) const;
   Status CopyLastBlock();
+  // The rows of positions [0, length) of every head, block by block: each is one piece of memory.
+  template <typename Visit>
+  void ForEachPiece(int64_t length, const Visit& visit) const;
 
   KvLayout layout_;
   int64_t length_ = 0;

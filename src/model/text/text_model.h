@@ -33,6 +33,14 @@ class TextSequence {
   virtual void Rewind(const SequenceMark& mark) = 0;
   // A second sequence that holds the same; what both hold is kept once.
   virtual std::unique_ptr<TextSequence> Fork() const = 0;
+
+  // Everything that is held, as bytes that an equal model can go on from: piece by piece in a fixed
+  // order, StateBytes() in all.
+  virtual int64_t StateBytes(int64_t positions) const = 0;
+  virtual void SaveState(const std::function<void(std::span<const std::byte>)>& write) const = 0;
+  // Into an empty sequence; bytes.size() == StateBytes(positions). ResourceExhausted leaves it
+  // empty.
+  virtual Status LoadState(int64_t positions, std::span<const std::byte> bytes) = 0;
 };
 
 // Rows [begin, end) of the input are a picture's rows instead of their ids' embeddings.
