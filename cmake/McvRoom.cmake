@@ -25,10 +25,15 @@ function(mcv_compile_lightly target)
   target_compile_options(${target} PRIVATE $<$<CONFIG:Release>:-O1>)
 endfunction()
 
+# The files of a LIGHT room that are hot all the same. They are never compiled joined.
+function(mcv_hot_sources)
+  set_source_files_properties(${ARGN} PROPERTIES COMPILE_OPTIONS $<$<CONFIG:Release>:-O3>)
+endfunction()
+
 # mcv_room(name [SEPARATE] [LIGHT] DEPENDS lower-rooms... SOURCES files... [LINK libraries...] [PRIVATE_LINK libraries...])
 # Makes the static library mcv_<name>. Stops the configure step on an upward dependency. SEPARATE: its
 # files use the same names for different things and are never compiled joined (the sanitize preset).
-# LIGHT: nothing in it is hot.
+# LIGHT: little in it is hot (mcv_hot_sources says what).
 function(mcv_room name)
   cmake_parse_arguments(ROOM "SEPARATE;LIGHT" "" "DEPENDS;SOURCES;LINK;PRIVATE_LINK" ${ARGN})
   list(FIND MCV_ROOM_ORDER ${name} own_index)
@@ -49,14 +54,18 @@ function(mcv_room name)
   endforeach()
 endfunction()
 
-# mcv_test(name [SEPARATE] LABELS labels... LINK libraries... SOURCES files...)
+# mcv_test(name [SEPARATE] [UNSANITIZED] LABELS labels... LINK libraries... SOURCES files...)
 # One GoogleTest program. Labels: fast (default), kernels (fast, but minutes with sanitizers), model,
-# slow, trainer. Only fast ones are built with sanitizers unless they are asked for by name.
+# slow, trainer (tests/README.md). Only fast ones are built with sanitizers unless they are asked for by
+# name. UNSANITIZED: not even then; it reads nothing from outside the project and compiles for long.
 function(mcv_test name)
   if(NOT MCV_TESTS)
     return()
   endif()
-  cmake_parse_arguments(TEST "SEPARATE" "" "LABELS;LINK;SOURCES" ${ARGN})
+  cmake_parse_arguments(TEST "SEPARATE;UNSANITIZED" "" "LABELS;LINK;SOURCES" ${ARGN})
+  if(MCV_SANITIZE AND TEST_UNSANITIZED)
+    return()
+  endif()
   find_package(GTest REQUIRED)
   add_executable(${name} ${TEST_SOURCES})
   target_link_libraries(${name} PRIVATE mcv_flags ${TEST_LINK} GTest::gmock GTest::gtest_main)

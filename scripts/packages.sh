@@ -10,16 +10,22 @@ engine_packages=(
   nlohmann-json3-dev libcli11-dev
   libsqlite3-dev         # the cache of encoded pictures, shared by processes
   libedit-dev            # line editing in `minicpmv chat`
+  ccache                 # here, because a compiler launcher that comes later changes every command
 )
 
-# What the tests add.
+# What the tests of the engine and the program add.
 test_packages=(
-  libgtest-dev libgmock-dev libbenchmark-dev
-  valgrind  # counts the kernels' instructions (./dev counts)
+  libgtest-dev libgmock-dev
+)
+
+# What ./dev ci, fuzz, counts, bench and lint add.
+ci_packages=(
+  git        # lists the sources
+  libbenchmark-dev
+  valgrind   # counts the kernels' instructions (./dev counts)
   clang-14 libclang-rt-14-dev clang-format-14 clang-tidy-14
   python3-skimage gnome-backgrounds  # real photographs
   librsvg2-bin poppler-utils         # a PDF, and its pages as pictures
-  ccache
 )
 
 # What the trainer adds.

@@ -7,6 +7,7 @@
 #include <cctype>
 #include <cstdio>
 #include <filesystem>
+#include <fstream>
 #include <map>
 #include <set>
 #include <sstream>
@@ -222,6 +223,71 @@ TEST(DocsTest, TheFrontPageSaysTheTwoCommands) {
   }
   EXPECT_TRUE(verbs.contains("demo"));
   EXPECT_TRUE(verbs.contains("test"));
+  EXPECT_TRUE(verbs.contains("ci"));
+}
+
+// CI runs them in the order in which the page has them, so that nobody reads of a way that is never
+// gone.
+TEST(DocsTest, CiRunsTheCommandsOfTheFrontPage) {
+  std::ifstream script(fs::path(MCV_SOURCE_DIR) / ".ci" / "run");
+  ASSERT_TRUE(script.is_open()) << ".ci/run is not there";
+  std::vector<std::string> verbs;
+  for (std::string line; std::getline(script, line);) {
+    for (const auto& words : CallsOf(line, [](const std::string& w) { return w == "./dev"; })) {
+      if (!words.empty()) verbs.push_back(words[0]);
+    }
+  }
+  EXPECT_THAT(verbs, ElementsAre("demo", "test", "ci"));
+}
+
+// Pages that nobody finds are not read: each folder of pages has an index that links all of them.
+TEST(DocsTest, EveryDecisionIsInTheIndexAndEveryHowToIsLinked) {
+  const MarkdownFile* index = FindDocument("docs/decisions/README.md");
+  ASSERT_NE(index, nullptr);
+  std::set<std::string> listed, linked;
+  for (const MarkdownText& link : index->links) listed.insert(link.text);
+  for (const MarkdownFile& file : Documentation()) {
+    for (const MarkdownText& link : file.links) {
+      const fs::path path = fs::path(file.path).parent_path() / link.text;
+      linked.insert(path.lexically_normal().string());
+    }
+  }
+  int decisions = 0;
+  for (const MarkdownFile& file : Documentation()) {
+    const fs::path path(file.path);
+    if (path.parent_path() == "docs/decisions" && &file != index) {
+      EXPECT_TRUE(listed.contains(path.filename().string()))
+          << file.path << " is missing in docs/decisions/README.md";
+      ++decisions;
+    }
+    if (path.parent_path() == "docs/howto") {
+      EXPECT_TRUE(linked.contains(file.path)) << "no page links " << file.path;
+    }
+  }
+  EXPECT_GT(decisions, 20);
+}
+
+// A label that a test has and tests/README.md does not explain is one that nobody knows when to
+// run.
+TEST(DocsTest, EveryTestLabelIsExplained) {
+  const MarkdownFile* page = FindDocument("tests/README.md");
+  ASSERT_NE(page, nullptr);
+  std::set<std::string> explained;
+  for (const MarkdownText& span : page->spans) explained.insert(span.text);
+  int labels = 0;
+  for (const char* root : {"src", "tests", "trainer", "bench"}) {
+    for (const auto& entry : fs::recursive_directory_iterator(fs::path(MCV_SOURCE_DIR) / root)) {
+      if (entry.path().filename() != "CMakeLists.txt") continue;
+      std::ifstream stream(entry.path());
+      std::string word;
+      for (bool next = false; stream >> word; next = word == "LABELS") {
+        if (!next) continue;
+        EXPECT_TRUE(explained.contains(word)) << entry.path() << ": LABELS " << word;
+        ++labels;
+      }
+    }
+  }
+  EXPECT_GT(labels, 3);
 }
 
 // --- the reading itself ---
