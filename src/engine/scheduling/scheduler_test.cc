@@ -161,7 +161,8 @@ TEST_F(SchedulerTest, AFaultIsToldToWhomItBelongs) {
 TEST_F(SchedulerTest, CancellingAPromptLeavesTheOthers) {
   Talker talker(*this, {1, 9});
   std::atomic<bool> cancel = false;
-  const auto guest = MakeGuest(std::vector<int32_t>(1000, 2), 3);
+  // Longer than it can be read before its owner is told of the first piece.
+  const auto guest = MakeGuest(std::vector<int32_t>(400'000, 2), 3);
   guest->request.generate.cancel = &cancel;
   guest->request.on_prompt = [&](int64_t, int64_t) { cancel = true; };
   EXPECT_EQ(Answer(*guest).status().code(), StatusCode::kCancelled);
