@@ -12,6 +12,7 @@
 
 #include "base/file_writer.h"
 #include "base/mapped_file.h"
+#include "trainer/checkpoint/weights_tokenizer.h"
 
 namespace mcv::trainer {
 namespace {
@@ -77,14 +78,6 @@ std::error_code PutInPlace(const fs::path& partial, const fs::path& target) {
   return error;
 }
 
-Status CopyTokenizer(const std::string& from, const fs::path& to) {
-  std::error_code error;
-  fs::copy(from, to, error);
-  if (!error) return OkStatus();
-  return IoError(to.string() + ": cannot copy the tokenizer of " + from +
-                 " there: " + error.message());
-}
-
 std::string StateToJson(const RunState& state) {
   nlohmann::ordered_json json;
   json["step"] = state.step;
@@ -99,7 +92,7 @@ std::string StateToJson(const RunState& state) {
 
 Status WriteParts(const fs::path& folder, const RunState& state, const CheckpointTensors& tensors) {
   if (!tensors.tokenizer_dir.empty()) {
-    MCV_RETURN_IF_ERROR(CopyTokenizer(tensors.tokenizer_dir, folder / kTokenizerFolder));
+    MCV_RETURN_IF_ERROR(CopyTokenizer(tensors.tokenizer_dir, (folder / kTokenizerFolder).string()));
   }
   MCV_RETURN_IF_ERROR(
       SaveTensors((folder / "model.safetensors").string(), tensors.parameters, DType::kF32));
