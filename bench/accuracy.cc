@@ -22,8 +22,10 @@ using trainer::DataConfig;
 using trainer::DataGenerator;
 using trainer::QuestionType;
 using trainer::Sample;
+using trainer::SampleKind;
 
 constexpr int64_t kMostTokens = 64;
+constexpr char kStringsRow[] = "reading, whole strings";
 // Fixed answers that are tried when the guessing level is sought: the commonest ones.
 constexpr size_t kMostGuesses = 200;
 
@@ -40,7 +42,7 @@ DataConfig ConfigOf(const AccuracyOptions& options, bool scenes) {
   return config;
 }
 
-// Scenes, then words; each thread makes them with one of its own.
+// Scenes, then words, then strings; each thread makes them with one of its own.
 class PictureSource {
  public:
   PictureSource(const std::shared_ptr<const trainer::DataAssets>& assets,
@@ -49,13 +51,23 @@ class PictureSource {
         scenes_(assets, ConfigOf(options, true)),
         words_(assets, ConfigOf(options, false)) {}
 
+  static int64_t Count(const AccuracyOptions& options) {
+    return int64_t{options.scenes} + options.words + options.strings;
+  }
+
   Sample Make(int64_t i) {
-    const bool scene = i < options_.scenes;
-    const auto index = static_cast<uint64_t>(scene ? i : i - options_.scenes);
-    return (scene ? scenes_ : words_).Make(options_.split, options_.first + index);
+    if (i < options_.scenes) return scenes_.Make(options_.split, IndexOf(i));
+    i -= options_.scenes;
+    if (i < options_.words) return words_.Make(options_.split, IndexOf(i));
+    const uint64_t index = IndexOf(i - options_.words);
+    trainer::GroupPlan plan = trainer::PlanGroup(words_.config(), options_.split, index);
+    plan.kind = SampleKind::kString;
+    return words_.Make(options_.split, index, plan);
   }
 
  private:
+  uint64_t IndexOf(int64_t i) const { return options_.first + static_cast<uint64_t>(i); }
+
   const AccuracyOptions& options_;
   DataGenerator scenes_, words_;
 };
@@ -70,7 +82,7 @@ Status AskAboutSample(const Engine& engine, Sample sample, std::vector<AskedQues
   for (trainer::Turn& turn : sample.turns) {
     session->Clear();
     MCV_ASSIGN_OR_RETURN(Answer answer, session->Ask({turn.question, {picture}}, options));
-    out->push_back({std::move(turn), std::move(answer.text)});
+    out->push_back({std::move(turn), std::move(answer.text), sample.kind});
   }
   return OkStatus();
 }
@@ -84,7 +96,7 @@ class Examiner {
       : engine_(engine),
         assets_(std::move(assets)),
         options_(options),
-        total_(int64_t{options.scenes} + options.words),
+        total_(PictureSource::Count(options)),
         found_(static_cast<size_t>(total_)) {}
 
   Result<std::vector<AskedQuestion>> Run() {
@@ -169,6 +181,34 @@ Shares BestGuess(const Questions& questions) {
   return best;
 }
 
+// The share of right answers of someone who knows the other half of the questions and says what is
+// commonest there for the question's form. Halves, since what is commonest among few questions says
+// little about others.
+double GuessByForm(const Questions& questions) {
+  std::map<std::string, int64_t> all[2];
+  std::map<std::string, std::map<std::string, int64_t>> by_form[2];
+  std::vector<std::string> forms;
+  for (size_t i = 0; i < questions.size(); ++i) {
+    forms.push_back(trainer::QuestionForm(questions[i]->turn.question));
+    ++all[i % 2][questions[i]->turn.answer];
+    ++by_form[i % 2][forms[i]][questions[i]->turn.answer];
+  }
+  const auto commonest = [](const std::map<std::string, int64_t>& answers) {
+    const auto most =
+        std::max_element(answers.begin(), answers.end(),
+                         [](const auto& a, const auto& b) { return a.second < b.second; });
+    return most == answers.end() ? std::string() : most->first;
+  };
+  int64_t right = 0;
+  for (size_t i = 0; i < questions.size(); ++i) {
+    const size_t other = (i + 1) % 2;
+    const auto known = by_form[other].find(forms[i]);
+    const std::string guess = commonest(known == by_form[other].end() ? all[other] : known->second);
+    right += trainer::ScoreAnswer(questions[i]->turn, guess).exact ? 1 : 0;
+  }
+  return static_cast<double>(right) / static_cast<double>(questions.size());
+}
+
 AccuracyRow MakeRow(const std::string& name, const Questions& questions, bool guess) {
   AccuracyRow row;
   row.name = name;
@@ -179,7 +219,7 @@ AccuracyRow MakeRow(const std::string& name, const Questions& questions, bool gu
   row.partial = shares.partial;
   if (guess) {
     const Shares best = BestGuess(questions);
-    row.exact_guess = best.exact;
+    row.exact_guess = std::max(best.exact, GuessByForm(questions));
     row.partial_guess = best.partial;
   }
   return row;
@@ -223,11 +263,33 @@ void AppendLine(const std::string& name, int64_t questions, double share, double
 
 // What "partly right" counts in a row, or nothing where an answer is right or wrong.
 const char* PartName(const std::string& row) {
-  if (row == TypeName(QuestionType::kRead)) return "characters";
+  if (row == TypeName(QuestionType::kRead)) return "characters of words";
+  if (row == kStringsRow) return "characters of strings";
   if (row == TypeName(QuestionType::kName) || row == TypeName(QuestionType::kDescribe)) {
     return "things of the list";
   }
   return nullptr;
+}
+
+void AddYesNoParts(const Questions& asked, AccuracyReport& report) {
+  Questions yes, no, numbers;
+  for (const AskedQuestion* question : asked) {
+    (question->turn.answer == "No" ? no : yes).push_back(question);
+    const std::string form = trainer::QuestionForm(question->turn.question);
+    if (form.starts_with("are there ")) numbers.push_back(question);
+  }
+  report.true_no = static_cast<int64_t>(no.size());
+  // Someone who always says the right one of the two would get all: half is what a coin gets.
+  for (const auto& [name, part] :
+       {std::pair{"yes/no, where yes is true", &yes}, std::pair{"yes/no, where no is true", &no}}) {
+    if (part->empty()) continue;
+    AccuracyRow row = MakeRow(name, *part, false);
+    row.exact_guess = row.partial_guess = 0.5;
+    report.rows.push_back(row);
+  }
+  if (!numbers.empty()) {
+    report.rows.push_back(MakeRow("yes/no, is the number right", numbers, true));
+  }
 }
 
 }  // namespace
@@ -266,7 +328,7 @@ Status WriteQuestions(std::shared_ptr<const trainer::DataAssets> assets,
                       const AccuracyOptions& options, const std::string& folder) {
   PictureSource pictures(assets, options);
   std::string lines;
-  for (int64_t i = 0; i < int64_t{options.scenes} + options.words; ++i) {
+  for (int64_t i = 0; i < PictureSource::Count(options); ++i) {
     Sample sample = pictures.Make(i);
     const std::string name = std::to_string(i) + ".png";
     MCV_RETURN_IF_ERROR(WritePng(folder + "/" + name, {sample.picture.width, sample.picture.height,
@@ -281,27 +343,20 @@ Status WriteQuestions(std::shared_ptr<const trainer::DataAssets> assets,
 AccuracyReport Summarise(const std::vector<AskedQuestion>& questions) {
   AccuracyReport report;
   for (int type = 0; type < static_cast<int>(QuestionType::kNumTypes); ++type) {
-    Questions asked, yes, no;
+    Questions asked, strings;
     for (const AskedQuestion& question : questions) {
       if (static_cast<int>(question.turn.type) != type) continue;
-      asked.push_back(&question);
-      (question.turn.answer == "No" ? no : yes).push_back(&question);
+      (question.kind == SampleKind::kString ? strings : asked).push_back(&question);
     }
-    if (asked.empty()) continue;
-    report.rows.push_back(MakeRow(TypeName(static_cast<QuestionType>(type)), asked, true));
+    const auto add = [&](const char* name, const Questions& part) {
+      if (!part.empty()) report.rows.push_back(MakeRow(name, part, true));
+    };
+    add(TypeName(static_cast<QuestionType>(type)), asked);
+    add(kStringsRow, strings);
     if (type == static_cast<int>(QuestionType::kName)) {
       report.different_things = CountDifferentThings(asked);
     }
-    if (type != static_cast<int>(QuestionType::kYesNo)) continue;
-    report.true_no = static_cast<int64_t>(no.size());
-    // Someone who always says the right one of the two would get all: half is what a coin gets.
-    for (const auto& [name, part] : {std::pair{"yes/no, where yes is true", &yes},
-                                     std::pair{"yes/no, where no is true", &no}}) {
-      if (part->empty()) continue;
-      AccuracyRow row = MakeRow(name, *part, false);
-      row.exact_guess = row.partial_guess = 0.5;
-      report.rows.push_back(row);
-    }
+    if (type == static_cast<int>(QuestionType::kYesNo)) AddYesNoParts(asked, report);
   }
   return report;
 }

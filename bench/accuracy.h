@@ -1,8 +1,10 @@
 // How often a model of the nano kind is right, per kind of question, measured through the engine
 // on pictures that are drawn while it runs.
 //
-// Every question is asked alone, as the first turn on its picture; greedy answers. The result is a
-// pure function of the model and the options: neither threads nor time play a part.
+// Every question is asked alone, as the first turn on its picture, though training puts several
+// into one conversation: so no answer can be copied from a question or an answer before it. Greedy
+// answers. The result is a pure function of the model and the options: neither threads nor time
+// play a part.
 #pragma once
 
 #include <cstdint>
@@ -21,6 +23,7 @@ struct AccuracyOptions {
   trainer::Split split = trainer::Split::kHeldOut;
   int scenes = 500;
   int words = 500;                // kHarder has none: only things come in another design
+  int strings = 500;              // letters that are no word; kHarder has none
   double scene_difficulty = 1.0;  // up to five things, small, turned, on textures
   double word_difficulty = 0.0;   // clean, lower-case
   uint64_t seed = 1;
@@ -33,10 +36,11 @@ struct AccuracyOptions {
 struct AskedQuestion {
   trainer::Turn turn;  // question and true answer
   std::string answer;
+  trainer::SampleKind kind = trainer::SampleKind::kScene;  // of the picture
 };
 
-// Pictures in order, the questions of each in order: scenes, then words. The engine should be open
-// with one thread: pictures are what runs side by side.
+// Pictures in order, the questions of each in order: scenes, words, strings. The engine should be
+// open with one thread: pictures are what runs side by side.
 Result<std::vector<AskedQuestion>> AskAll(const Engine& engine,
                                           std::shared_ptr<const trainer::DataAssets> assets,
                                           const AccuracyOptions& options);
@@ -52,9 +56,11 @@ struct AccuracyRow {
   int64_t questions = 0;
   double exact = 0.0;    // share of answers that are wholly right
   double partial = 0.0;  // mean share of each answer that is right: characters, things of a list
-  // `exact` and `partial` of someone who does not look and always says what scores best.
+  // `exact` of someone who hears the question and knows how answers are distributed, but does not
+  // look: always the same answer, or to each form of question (QuestionForm) the one that is
+  // commonest among the other half of the questions, whichever scores better.
   double exact_guess = 0.0;
-  double partial_guess = 0.0;
+  double partial_guess = 0.0;  // `partial` of always the same answer
 };
 
 struct AccuracyReport {

@@ -1,6 +1,6 @@
 // mcv-nano-accuracy: how often a model is right about pictures that it was never trained on.
 //
-//   mcv-nano-accuracy                       the shipped model, 500 scenes and 500 words
+//   mcv-nano-accuracy                       the shipped model, 500 scenes, words and strings each
 //   mcv-nano-accuracy --model DIR --count 2000 --json
 //
 // Draws the pictures, asks the engine as a program would that uses it, and prints the table that
@@ -41,9 +41,9 @@ Status ApplySplit(Arguments& arguments) {
     return InvalidArgument("--split is held-out, harder or train, not \"" + arguments.split + "\"");
   }
   arguments.options.split = found->second;
-  arguments.options.scenes = arguments.options.words = arguments.count;
+  arguments.options.scenes = arguments.options.words = arguments.options.strings = arguments.count;
   if (found->second == trainer::Split::kHarder) {
-    arguments.options.words = 0;
+    arguments.options.words = arguments.options.strings = 0;
     if (arguments.harder_dir.empty()) {
       return InvalidArgument(
           "--split harder draws another emoji design: name its folder of PNG files with "
@@ -59,6 +59,7 @@ void PrintJson(const Arguments& arguments, const Engine& engine, const AccuracyR
   json["split"] = arguments.split;
   json["scenes"] = arguments.options.scenes;
   json["words"] = arguments.options.words;
+  json["strings"] = arguments.options.strings;
   json["seed"] = arguments.options.seed;
   json["first"] = arguments.options.first;
   json["scene_difficulty"] = arguments.options.scene_difficulty;
@@ -129,7 +130,7 @@ int main(int argc, char** argv) {
   mcv::bench::Arguments arguments;
   CLI::App app("Counts right answers on pictures never trained on.", "mcv-nano-accuracy");
   app.add_option("--model", arguments.model, "folder or LLM file (default: the shipped model)");
-  app.add_option("--count", arguments.count, "scenes, and as many words (default 500)")
+  app.add_option("--count", arguments.count, "scenes, and as many words and strings (default 500)")
       ->check(CLI::Range(1, 1'000'000));
   app.add_option("--split", arguments.split, "held-out (default), harder or train");
   app.add_option("--harder-dir", arguments.harder_dir, "PNG files of another emoji design");

@@ -52,11 +52,46 @@ TEST(AccuracyTest, CountsWhatIsRightAndWhatGuessingGives) {
   EXPECT_THAT(ToText(report), testing::HasSubstr("| reading, characters"));
 }
 
+// Words of a language can be guessed from a few of their letters, other strings can not.
+TEST(AccuracyTest, WordsAndStringsAreTwoRows) {
+  AskedQuestion word = Asked(QuestionType::kRead, "cats", "cats");
+  word.kind = trainer::SampleKind::kWord;
+  AskedQuestion string = Asked(QuestionType::kRead, "xkqv", "xkav");
+  string.kind = trainer::SampleKind::kString;
+  const AccuracyReport report = Summarise({word, string});
+  ASSERT_NE(FindRow(report, "reading, whole strings"), nullptr);
+  EXPECT_EQ(FindRow(report, "reading, whole words")->questions, 1);
+  EXPECT_EQ(FindRow(report, "reading, whole words")->exact, 1.0);
+  EXPECT_EQ(FindRow(report, "reading, whole strings")->exact, 0.0);
+  EXPECT_NEAR(FindRow(report, "reading, whole strings")->partial, 0.75, 1e-9);
+  EXPECT_THAT(ToText(report), testing::HasSubstr("| reading, characters of strings"));
+}
+
+// Half of these are true, but who hears the number knows which.
+TEST(AccuracyTest, GuessingHearsTheQuestion) {
+  std::vector<AskedQuestion> asked;
+  for (int i = 0; i < 40; ++i) {
+    const bool two = i % 4 < 2;
+    asked.push_back({{QuestionType::kYesNo, two ? "Are there two cats?" : "Are there three dogs?",
+                      two ? "Yes" : "No"},
+                     "Yes"});
+  }
+  for (int i = 0; i < 40; ++i) {  // and here nobody knows
+    asked.push_back({{QuestionType::kYesNo, "Is there a cat?", i % 4 < 2 ? "Yes" : "No"}, "Yes"});
+  }
+  const AccuracyReport report = Summarise(asked);
+  EXPECT_NEAR(FindRow(report, "yes/no")->exact, 0.5, 1e-9);
+  EXPECT_NEAR(FindRow(report, "yes/no")->exact_guess, 0.75, 1e-9);
+  EXPECT_EQ(FindRow(report, "yes/no, is the number right")->questions, 40);
+  EXPECT_NEAR(FindRow(report, "yes/no, is the number right")->exact_guess, 1.0, 1e-9);
+}
+
 TEST(AccuracyTest, TheSameAnswersEveryTimeOnAnyNumberOfThreads) {
   const auto engine = tie::TrainedModel::Get().Open(tie::Form::kGgufQ8_0, Numerics::kFast);
   AccuracyOptions options;
   options.scenes = 3;
   options.words = 3;
+  options.strings = 3;
   std::vector<std::string> first;
   for (const int threads : {1, 3}) {
     options.threads = threads;
@@ -66,7 +101,10 @@ TEST(AccuracyTest, TheSameAnswersEveryTimeOnAnyNumberOfThreads) {
     for (const AskedQuestion& q : *questions) {
       lines.push_back(q.turn.question + q.turn.answer + q.answer);
     }
-    EXPECT_GE(lines.size(), 3u * 3u + 3u);
+    EXPECT_GE(lines.size(), 3u * 3u + 3u + 3u);
+    int strings = 0;
+    for (const AskedQuestion& q : *questions) strings += q.kind == trainer::SampleKind::kString;
+    EXPECT_EQ(strings, 3);
     if (first.empty()) first = lines;
     EXPECT_EQ(lines, first);
   }

@@ -187,7 +187,8 @@ TEST_P(FormTieTest, EngineComputesWhatTheTrainingModulesComputeWithTheStoredWeig
   }
 }
 
-// What exporting itself may lose: nothing in fp32, half a step of a block's scale in Q8_0.
+// What exporting itself may lose: nothing in fp32; in Q8_0 half a step, and what rounding a block's
+// scale to half precision (by 2^-11 of it, at most) moves a value that is 127 steps large.
 TEST_P(FormTieTest, ExportedWeightsAreTheTrainedOnes) {
   TrainedModel& trained = TrainedModel::Get();
   const auto files = ModelFiles::Open(trained.PathOf(GetParam()));
@@ -198,7 +199,9 @@ TEST_P(FormTieTest, ExportedWeightsAreTheTrainedOnes) {
     const torch::Tensor exact = expected[p.key()].detach();
     const torch::Tensor difference = (p.value().detach() - exact).abs();
     const float bound =
-        GetParam() == Form::kGgufQ8_0 ? exact.abs().max().item<float>() * (0.51f / 127.0f) : 0.0f;
+        GetParam() == Form::kGgufQ8_0
+            ? exact.abs().max().item<float>() * (0.5f + 127.0f / 2048.0f + 1e-3f) / 127.0f
+            : 0.0f;
     EXPECT_LE(difference.max().item<float>(), bound) << p.key();
   }
 }

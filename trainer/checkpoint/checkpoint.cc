@@ -1,35 +1,81 @@
 #include "trainer/checkpoint/checkpoint.h"
 
 #include <algorithm>
+#include <charconv>
 #include <cstdio>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/file_writer.h"
 #include "base/mapped_file.h"
+#include "trainer/checkpoint/weights_tokenizer.h"
 
 namespace mcv::trainer {
 namespace {
 
 namespace fs = std::filesystem;
-constexpr char kPrefix[] = "step-";
+constexpr std::string_view kPrefix = "step-";
+constexpr std::string_view kReplaced = ".replaced";
 
 std::string FolderName(int64_t step) {
   char name[40];
-  std::snprintf(name, sizeof(name), "%s%08lld", kPrefix, static_cast<long long>(step));
+  std::snprintf(name, sizeof(name), "%s%08lld", kPrefix.data(), static_cast<long long>(step));
   return name;
 }
 
-// Complete checkpoints, oldest first.
-std::vector<fs::path> AllCheckpoints(const std::string& run_dir) {
-  std::vector<fs::path> found;
+struct Found {
+  int64_t step = 0;
+  bool whole_name = false;  // false: to be replaced by another of its step
+  fs::path path;
+  bool operator<(const Found& other) const {
+    return std::pair(step, whole_name) < std::pair(other.step, other.whole_name);
+  }
+};
+
+std::optional<Found> ParseFolder(const fs::path& path) {
+  const std::string name = path.filename().string();
+  std::string_view digits = name;
+  if (!digits.starts_with(kPrefix)) return std::nullopt;
+  digits.remove_prefix(kPrefix.size());
+  Found found;
+  found.path = path;
+  found.whole_name = !digits.ends_with(kReplaced);
+  if (!found.whole_name) digits.remove_suffix(kReplaced.size());
+  const char* end = digits.data() + digits.size();
+  const auto parsed = std::from_chars(digits.data(), end, found.step);
+  if (parsed.ec != std::errc() || parsed.ptr != end) return std::nullopt;
+  return found;
+}
+
+// Complete checkpoints, lowest step first.
+std::vector<Found> AllCheckpoints(const std::string& run_dir) {
+  std::vector<Found> all;
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(fs::path(run_dir) / "checkpoints", error)) {
-    if (entry.path().filename().string().rfind(kPrefix, 0) == 0) found.push_back(entry.path());
+    if (auto found = ParseFolder(entry.path())) all.push_back(*std::move(found));
   }
-  std::sort(found.begin(), found.end());
-  return found;
+  std::sort(all.begin(), all.end());
+  return all;
+}
+
+// Gives the complete checkpoint its name.
+std::error_code PutInPlace(const fs::path& partial, const fs::path& target) {
+  std::error_code error;
+  const fs::path replaced = target.string() + std::string(kReplaced);
+  if (fs::exists(target, error)) {
+    fs::remove_all(replaced, error);  // of a run that ended right here; its successor is in place
+    if (!error) fs::rename(target, replaced, error);
+    if (error) return error;
+  }
+  fs::rename(partial, target, error);
+  if (error) return error;
+  std::error_code ignored;  // what stays behind is removed with the older ones
+  fs::remove_all(replaced, ignored);
+  return error;
 }
 
 std::string StateToJson(const RunState& state) {
@@ -45,6 +91,9 @@ std::string StateToJson(const RunState& state) {
 }
 
 Status WriteParts(const fs::path& folder, const RunState& state, const CheckpointTensors& tensors) {
+  if (!tensors.tokenizer_dir.empty()) {
+    MCV_RETURN_IF_ERROR(CopyTokenizer(tensors.tokenizer_dir, (folder / kTokenizerFolder).string()));
+  }
   MCV_RETURN_IF_ERROR(
       SaveTensors((folder / "model.safetensors").string(), tensors.parameters, DType::kF32));
   if (!tensors.averages.empty()) {
@@ -68,28 +117,26 @@ Result<std::string> SaveCheckpoint(const std::string& run_dir, const RunState& s
   fs::create_directories(partial, error);
   if (error) return IoError(partial.string() + ": cannot make the folder: " + error.message());
   const Status written = WriteParts(partial, state, tensors);
-  if (written.ok()) {
-    fs::remove_all(target, error);
-    fs::rename(partial, target, error);
-  }
+  if (written.ok()) error = PutInPlace(partial, target);
   if (!written.ok() || error) {
     const std::string reason = error ? error.message() : "";
     fs::remove_all(partial, error);
     if (!written.ok()) return written.Annotate("checkpoint");
     return IoError(target.string() + ": cannot rename the finished checkpoint: " + reason);
   }
-  std::vector<fs::path> all = AllCheckpoints(run_dir);
-  while (static_cast<int>(all.size()) > std::max(1, keep)) {
-    fs::remove_all(all.front(), error);
-    all.erase(all.begin());
+  std::vector<Found> own = AllCheckpoints(run_dir);
+  std::erase_if(own, [&](const Found& found) { return found.step > state.step; });
+  while (static_cast<int>(own.size()) > std::max(1, keep)) {
+    fs::remove_all(own.front().path, error);
+    own.erase(own.begin());
   }
   return target.string();
 }
 
 Result<std::string> NewestCheckpoint(const std::string& run_dir) {
-  const std::vector<fs::path> all = AllCheckpoints(run_dir);
+  const std::vector<Found> all = AllCheckpoints(run_dir);
   if (all.empty()) return NotFound(run_dir + ": there is no checkpoint in this run folder");
-  return all.back().string();
+  return all.back().path.string();
 }
 
 Result<RunState> ReadRunState(const std::string& folder) {

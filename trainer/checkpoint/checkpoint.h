@@ -7,7 +7,11 @@
 //     optim.safetensors      moments by parameter name
 //     state.json             step, pictures seen, seconds, stage, the run's settings
 //
-// A checkpoint is written under a name that starts with "tmp-" and renamed when complete.
+//     tokenizer/             whose ids the decoder's weights are about
+//
+// A checkpoint is written under a name that starts with "tmp-" and renamed when complete. One of
+// the same step that is there already is first renamed to "step-...replaced", which counts as a
+// checkpoint until the new one has its place: at no moment is there none.
 #pragma once
 
 #include <cstdint>
@@ -17,6 +21,9 @@
 #include "trainer/checkpoint/weights.h"
 
 namespace mcv::trainer {
+
+// Where a checkpoint has the tokenizer of its weights.
+inline constexpr char kTokenizerFolder[] = "tokenizer";
 
 struct RunState {
   int64_t step = 0;             // steps done; also the number of the next batch
@@ -31,9 +38,11 @@ struct CheckpointTensors {
   NamedTensors parameters;
   NamedTensors averages;
   NamedTensors optimizer;
+  std::string tokenizer_dir;  // saved along, where there is one; not looked at when loading
 };
 
-// Returns the folder's path. Older checkpoints are removed until `keep` are left.
+// Returns the folder's path. Checkpoints of lower steps are removed until `keep` are left with this
+// one; those of higher steps are another run's and stay.
 Result<std::string> SaveCheckpoint(const std::string& run_dir, const RunState& state,
                                    const CheckpointTensors& tensors, int keep);
 

@@ -6,6 +6,7 @@
 
 #include "family/export_hf.h"
 #include "family/tokenizer_data.h"
+#include "trainer/checkpoint/weights_tokenizer.h"
 
 namespace mcv::trainer {
 namespace {
@@ -43,13 +44,12 @@ TensorGetter GetterOf(const ExportSource& source) {
   };
 }
 
-Status CopyTokenizer(const std::string& from, const std::string& to) {
-  for (const char* name : {"tokenizer.json", "tokenizer_config.json"}) {
-    std::error_code error;
-    fs::copy_file(fs::path(from) / name, fs::path(to) / name, fs::copy_options::overwrite_existing,
-                  error);
-    if (error) return IoError(to + ": cannot copy " + name + " there: " + error.message());
-  }
+Status WriteHeads(const ExportSource& source, const std::string& folder) {
+  const fs::path path = fs::path(folder) / kHeadsFile;
+  if (!source.heads.empty()) return SaveTensors(path.string(), source.heads, DType::kF32);
+  std::error_code error;
+  fs::remove(path, error);  // of another model that was exported here before
+  if (error) return IoError(path.string() + ": cannot remove it: " + error.message());
   return OkStatus();
 }
 
@@ -65,7 +65,8 @@ Status ExportHfFolder(const ExportSource& source, DType type, const std::string&
   if (tokenizer.bos) out.bos_id = static_cast<int>(*tokenizer.bos);
   if (tokenizer.eos) out.eos_id = static_cast<int>(*tokenizer.eos);
   MCV_RETURN_IF_ERROR(WriteHfFolder(out, folder));
-  return CopyTokenizer(source.tokenizer_dir, folder);
+  MCV_RETURN_IF_ERROR(CopyTokenizer(source.tokenizer_dir, folder));
+  return WriteHeads(source, folder);
 }
 
 Status ExportGgufPair(const ExportSource& source, QuantMix mix, const std::string& folder) {
@@ -80,7 +81,9 @@ Status ExportGgufPair(const ExportSource& source, QuantMix mix, const std::strin
   out.vision_mix = mix;
   const std::string name(QuantMixName(mix));
   MCV_RETURN_IF_ERROR(WriteTextGguf(out, (fs::path(folder) / ("llm-" + name + ".gguf")).string()));
-  return WriteVisionGguf(out, (fs::path(folder) / ("mmproj-" + name + ".gguf")).string());
+  MCV_RETURN_IF_ERROR(
+      WriteVisionGguf(out, (fs::path(folder) / ("mmproj-" + name + ".gguf")).string()));
+  return WriteHeads(source, folder);
 }
 
 }  // namespace mcv::trainer

@@ -1,14 +1,19 @@
 #include "trainer/checkpoint/import.h"
 
 #include <algorithm>
+#include <cstdio>
 #include <cstring>
 #include <filesystem>
 #include <map>
 
 #include "family/model_files.h"
+#include "trainer/checkpoint/export.h"
+#include "trainer/checkpoint/weights_tokenizer.h"
 
 namespace mcv::trainer {
 namespace {
+
+namespace fs = std::filesystem;
 
 // Writes the rows of the table's tensor where the trainer keeps them: the inverse of what export
 // reads.
@@ -53,6 +58,25 @@ Status ImportModel(const std::string& path, std::string_view parts, const NamedT
   return OkStatus();
 }
 
+// Heads of an older set of losses are of no use; labels may have been appended.
+LoadRules HeadRules() { return {{"aux."}, {"aux."}, {"aux.patch.", "aux.presence."}}; }
+
+Status ImportHeads(const std::string& path, std::string_view parts, const NamedTensors& targets) {
+  std::error_code error;
+  const fs::path given = path;
+  const fs::path folder = fs::is_directory(given, error) ? given : given.parent_path();
+  NamedTensors heads;
+  for (const auto& target : targets) {
+    if (InParts(target.first, parts) && InParts(target.first, "aux.")) heads.push_back(target);
+  }
+  if (heads.empty()) return OkStatus();
+  const fs::path file = folder / kHeadsFile;
+  if (fs::exists(file, error)) return LoadTensors(file.string(), heads, HeadRules());
+  std::printf("%s: no %s beside it: the heads of the patch losses start afresh\n", path.c_str(),
+              kHeadsFile);
+  return OkStatus();
+}
+
 }  // namespace
 
 bool InParts(std::string_view name, std::string_view parts) {
@@ -65,12 +89,22 @@ bool InParts(std::string_view name, std::string_view parts) {
   return false;
 }
 
-Status ImportWeights(const std::string& path, std::string_view parts, const NamedTensors& targets) {
-  if (std::filesystem::path(path).extension() != ".safetensors") {
-    return ImportModel(path, parts, targets);
+Status ImportWeights(const std::string& path, std::string_view parts, const Tokenizer& tokenizer,
+                     const NamedTensors& targets) {
+  const bool decoder = std::any_of(targets.begin(), targets.end(), [&](const auto& target) {
+    return InParts(target.first, parts) && InParts(target.first, "llm.");
+  });
+  if (decoder) {
+    MCV_ASSIGN_OR_RETURN(const auto weights_tokenizer, TokenizerOfWeights(path));
+    MCV_RETURN_IF_ERROR(CheckSameTokenizer(*weights_tokenizer, tokenizer, path));
+  }
+  if (fs::path(path).extension() != ".safetensors") {
+    MCV_RETURN_IF_ERROR(ImportModel(path, parts, targets));
+    return ImportHeads(path, parts, targets);
   }
   NamedTensors chosen;
-  LoadRules rules{{"aux."}, {}};
+  LoadRules rules = HeadRules();
+  rules.may_be_unknown.clear();
   for (const auto& target : targets) {
     if (InParts(target.first, parts)) {
       chosen.push_back(target);
@@ -78,7 +112,6 @@ Status ImportWeights(const std::string& path, std::string_view parts, const Name
       rules.may_be_unknown.push_back(target.first);
     }
   }
-  // Heads of an older set of losses are of no use.
   rules.may_be_unknown.push_back("aux.");
   return LoadTensors(path, chosen, rules);
 }

@@ -26,6 +26,26 @@ std::vector<uint64_t> ShapeOf(const Tensor& tensor) {
   return {tensor.sizes().begin(), tensor.sizes().end()};
 }
 
+// The same but for fewer rows.
+bool IsShorter(const std::vector<uint64_t>& shape, const std::vector<uint64_t>& whole) {
+  return !shape.empty() && shape.size() == whole.size() && shape[0] < whole[0] &&
+         std::equal(shape.begin() + 1, shape.end(), whole.begin() + 1);
+}
+
+Result<Tensor> ReadTensor(const SafeTensor& stored, const std::string& path) {
+  if (!stored.known || Traits(stored.type).quantised) {
+    return Unsupported(path + ": tensor " + stored.name + " is of type " + stored.dtype_name +
+                       "; expected F32, F16 or BF16");
+  }
+  const std::vector<int64_t> shape(stored.shape.begin(), stored.shape.end());
+  Tensor tensor = torch::empty(shape, at::kFloat);
+  MCV_ASSIGN_OR_RETURN(
+      const std::vector<float> values,
+      Dequantize(stored.type, stored.data, 1, static_cast<uint64_t>(tensor.numel())));
+  std::memcpy(tensor.data_ptr(), values.data(), values.size() * sizeof(float));
+  return tensor;
+}
+
 at::ScalarType TorchType(DType type) {
   switch (type) {
     case DType::kF16:
@@ -64,21 +84,15 @@ Status LoadTensors(const std::string& path, const NamedTensors& targets, const L
       if (HasPrefix(name, rules.may_be_missing)) continue;
       return NotFound(path + ": tensor " + name + " is missing");
     }
-    if (found->shape != ShapeOf(target)) {
+    const bool shorter =
+        HasPrefix(name, rules.may_be_shorter) && IsShorter(found->shape, ShapeOf(target));
+    if (found->shape != ShapeOf(target) && !shorter) {
       return InvalidArgument(path + ": tensor " + name + " has shape " + ShapeText(found->shape) +
                              ", this model needs " + ShapeText(ShapeOf(target)));
     }
-    if (!found->known || Traits(found->type).quantised) {
-      return Unsupported(path + ": tensor " + name + " is of type " + found->dtype_name +
-                         "; expected F32, F16 or BF16");
-    }
-    const uint64_t count = static_cast<uint64_t>(target.numel());
-    MCV_ASSIGN_OR_RETURN(const std::vector<float> values,
-                         Dequantize(found->type, found->data, 1, count));
+    MCV_ASSIGN_OR_RETURN(const Tensor source, ReadTensor(*found, path));
     // The kernel that copies takes the target's device and strides into account.
-    Tensor source = torch::empty(target.sizes(), at::kFloat);
-    std::memcpy(source.data_ptr(), values.data(), values.size() * sizeof(float));
-    Tensor(target).copy_(source);
+    Tensor(shorter ? target.narrow(0, 0, source.size(0)) : target).copy_(source);
   }
   for (const SafeTensor& tensor : file.tensors()) {
     if (wanted.count(tensor.name) == 0 && !HasPrefix(tensor.name, rules.may_be_unknown)) {
@@ -86,6 +100,17 @@ Status LoadTensors(const std::string& path, const NamedTensors& targets, const L
     }
   }
   return OkStatus();
+}
+
+Result<NamedTensors> ReadTensors(const std::string& path, std::string_view prefix) {
+  MCV_ASSIGN_OR_RETURN(const SafetensorsFile file, SafetensorsFile::Open(path));
+  NamedTensors tensors;
+  for (const SafeTensor& stored : file.tensors()) {
+    if (stored.name.compare(0, prefix.size(), prefix) != 0) continue;
+    MCV_ASSIGN_OR_RETURN(Tensor tensor, ReadTensor(stored, path));
+    tensors.emplace_back(stored.name, std::move(tensor));
+  }
+  return tensors;
 }
 
 }  // namespace mcv::trainer

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -20,10 +21,15 @@ Status SaveTensors(const std::string& path, const NamedTensors& tensors, DType t
 struct LoadRules {
   std::vector<std::string> may_be_missing;
   std::vector<std::string> may_be_unknown;
+  // May have fewer rows than the target, whose further rows then keep their values.
+  std::vector<std::string> may_be_shorter = {};
 };
 // Copies a file's tensors into `targets` of the same names. Any other difference in names or shapes
 // is an error that names the first of each kind.
 Status LoadTensors(const std::string& path, const NamedTensors& targets,
                    const LoadRules& rules = {});
+
+// All tensors of a file whose names begin so, as fp32.
+Result<NamedTensors> ReadTensors(const std::string& path, std::string_view prefix);
 
 }  // namespace mcv::trainer

@@ -1,4 +1,4 @@
-// The characters that patches of printed text are labelled with: label = num_things + index.
+// The characters that patches of printed text are labelled with (patch_labels.h).
 #pragma once
 
 #include <string>
@@ -8,6 +8,8 @@
 namespace mcv::trainer {
 
 // a-z, 0-9, A-Z, then lower-case Greek (with accents) and Cyrillic: 26 + 36 + 32 + 33 characters.
+// Indices never change: append only.
+inline constexpr int kFirstCharacters = 127;  // of the first model
 const std::vector<char32_t>& Alphabet();
 // Index in Alphabet(), or -1 (spaces, punctuation, other scripts).
 int AlphabetIndex(char32_t character);

@@ -3,10 +3,10 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "base/file_writer.h"
 #include "base/random.h"
 #include "family/tokenizer/byte_alphabet.h"
 #include "family/tokenizer/pre_tokenizer.h"
@@ -177,11 +177,7 @@ Json MakeConfigJson(size_t first_special, const std::vector<std::string>& specia
 }
 
 Status WriteJson(const std::string& path, const Json& json) {
-  std::ofstream file(path, std::ios::binary);
-  file << json.dump(1, ' ', /*ensure_ascii=*/false) << '\n';
-  file.close();
-  if (!file) return IoError(path + ": cannot write the tokenizer");
-  return OkStatus();
+  return WriteFile(path, json.dump(1, ' ', /*ensure_ascii=*/false) + "\n");
 }
 
 }  // namespace

@@ -31,6 +31,7 @@ class NanoTokenizer {
  public:
   static Result<NanoTokenizer> Load(const std::string& folder);
 
+  const Tokenizer& tokenizer() const { return *tokenizer_; }
   int vocabulary_size() const { return tokenizer_->vocab_size(); }
 
   // With `special`, the special tokens' strings become their ids; without, they are plain text.
@@ -56,7 +57,9 @@ class NanoTokenizer {
 //   <|begin_of_text|> user: <image> <unk> x num_queries </image> "\n" question, assistant: answer,
 //   ...
 // target[i] is the token after ids[i] where that token belongs to an answer or is its <|eot_id|>,
-// else -1. The picture's features replace ids[image_begin, image_begin + num_queries).
+// else -1. The picture's features replace ids[image_begin, image_begin + num_queries). A later
+// answer sees the earlier turns, and may copy from them what it should look for in the picture:
+// several questions share the picture's cost in training, and evaluation asks each one alone.
 struct ChatTokens {
   std::vector<int32_t> ids;
   std::vector<int32_t> target;

@@ -212,13 +212,15 @@ std::string FindPng(const std::string& folder, char32_t code_point) {
 
 Result<SpriteSet> SpriteSet::FromFont(const ThingTable& things) {
   SpriteSet set;
-  for (int i = 0; i < things.num_emoji(); ++i) {
+  set.emoji_.resize(static_cast<size_t>(things.size()));
+  for (int i = 0; i < things.size(); ++i) {
+    if (things[i].shape >= 0) continue;
     SpriteLevel level = DrawEmoji(things[i].code_point);
     if (level.width < 40 || !IsColourful(level)) {
       return NotFound("Noto Color Emoji does not draw \"" + things[i].name +
                       "\"; install fonts-noto-color-emoji");
     }
-    set.emoji_.push_back(MakeSprite(std::move(level)));
+    set.emoji_[i] = MakeSprite(std::move(level));
   }
   set.shapes_ = DrawShapes();
   return set;
@@ -226,7 +228,9 @@ Result<SpriteSet> SpriteSet::FromFont(const ThingTable& things) {
 
 Result<SpriteSet> SpriteSet::FromFolder(const ThingTable& things, const std::string& folder) {
   SpriteSet set;
-  for (int i = 0; i < things.num_emoji(); ++i) {
+  set.emoji_.resize(static_cast<size_t>(things.size()));
+  for (int i = 0; i < things.size(); ++i) {
+    if (things[i].shape >= 0) continue;
     const std::string path = FindPng(folder, things[i].code_point);
     if (path.empty()) {
       return NotFound(folder + ": no PNG for \"" + things[i].name +
@@ -247,7 +251,7 @@ Result<SpriteSet> SpriteSet::FromFolder(const ThingTable& things, const std::str
     }
     SpriteLevel level = CropToInk(ReadSurface(argb.get()));
     if (level.width < 16) return Corrupt(path + ": the picture is empty");
-    set.emoji_.push_back(MakeSprite(std::move(level)));
+    set.emoji_[i] = MakeSprite(std::move(level));
   }
   set.shapes_ = DrawShapes();
   return set;

@@ -43,11 +43,12 @@ class SpriteSet {
   // error names the first thing without a file.
   static Result<SpriteSet> FromFolder(const ThingTable& things, const std::string& folder);
 
+  // `thing` is the index of an emoji.
   const Sprite& emoji(int thing) const { return emoji_[thing]; }
   const Sprite& shape(int shape) const { return shapes_[shape]; }
 
  private:
-  std::vector<Sprite> emoji_;
+  std::vector<Sprite> emoji_;  // by thing; empty for shapes
   std::vector<Sprite> shapes_;
 };
 

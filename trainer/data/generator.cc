@@ -8,6 +8,7 @@
 #include "trainer/data/alphabet.h"
 #include "trainer/data/damage.h"
 #include "trainer/data/generator_parts.h"
+#include "trainer/data/patch_labels.h"
 #include "trainer/data/questions.h"
 
 namespace mcv::trainer {
@@ -45,7 +46,7 @@ DataAssets::~DataAssets() = default;
 const ThingTable& DataAssets::things() const { return parts_->things; }
 
 int DataAssets::num_patch_classes() const {
-  return parts_->things.size() + static_cast<int>(Alphabet().size());
+  return NumPatchLabels(parts_->things.size(), static_cast<int>(Alphabet().size()));
 }
 
 Result<std::shared_ptr<const DataAssets>> DataAssets::Load(const DataPaths& paths) {
@@ -136,7 +137,7 @@ Sample DataGenerator::Make(Split split, uint64_t index, const GroupPlan& plan) {
   const double difficulty = random.NextDouble() * config_.word_difficulty;
   const TextPlan text = PlanText(parts.words, plan.kind, held_out, plan.grid, difficulty, random);
   if (!workers_->painter) workers_->painter.emplace();
-  sample.picture = workers_->painter->Paint(text, parts.things.size(), sample.patches);
+  sample.picture = workers_->painter->Paint(text, sample.patches);
   sample.text = text.text;
   sample.turns = AskAboutText(text.text, plan.kind == SampleKind::kLine, random);
   return sample;

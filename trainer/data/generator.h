@@ -50,7 +50,7 @@ class DataAssets {
   ~DataAssets();
 
   const ThingTable& things() const;
-  // Number of dense patch classes: things, then the alphabet.
+  // Number of dense patch classes (patch_labels.h).
   int num_patch_classes() const;
 
   struct Parts;  // generator.cc and the tests look inside

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <map>
+#include <sstream>
 
 #include "trainer/data/loader.h"
 #include "trainer/data/test_assets.h"
@@ -121,6 +122,36 @@ TEST(Generator, BlindGuessesScoreAsStated) {
   }
   const double yes = answers[QuestionType::kYesNo]["Yes"];
   EXPECT_NEAR(yes / totals[QuestionType::kYesNo], 0.5, 0.015);
+}
+
+// A number in a question must not say whether it is the right one.
+TEST(Generator, NumbersInQuestionsDoNotTellTheirAnswer) {
+  DataConfig config;
+  config.scene_share = 1;
+  config.word_share = config.line_share = 0;
+  DataGenerator generator(SharedTestAssets(), config);
+  std::map<std::string, std::map<std::string, int>> answers;
+  for (uint64_t i = 0; i < 16000; ++i) {
+    for (const Turn& turn : generator.Make(i % 2 ? Split::kHeldOut : Split::kTrain, i).turns) {
+      std::istringstream words(turn.question);
+      std::string are, there, number;
+      words >> are >> there >> number;
+      if (are == "Are" && there == "there") ++answers[number][turn.answer];
+    }
+  }
+  ASSERT_EQ(answers.size(), 4u);  // two to five
+  int guessed = 0, total = 0;
+  for (const auto& [number, counts] : answers) {
+    int most = 0, all = 0;
+    for (const auto& [answer, count] : counts) {
+      most = std::max(most, count);
+      all += count;
+    }
+    EXPECT_GE(all, 60) << number;
+    guessed += most;
+    total += all;
+  }
+  EXPECT_LT(guessed / static_cast<double>(total), 0.55);
 }
 
 TEST(Loader, OrderDoesNotDependOnThreads) {

@@ -220,9 +220,10 @@ class Interviewer {
       // The picture's own shapes in other colours are the distractors that need a second look.
       thing = shown.shape >= 0 && !by_noun && random_.Chance(0.5)
                   ? things_.ShapeIndex(shown.shape, static_cast<int>(random_.Below(kNumColours)))
-              : shown.shape >= 0 ? things_.ShapeIndex(static_cast<int>(random_.Below(kNumShapes)),
-                                                      static_cast<int>(random_.Below(kNumColours)))
-                                 : static_cast<int>(random_.Below(things_.num_emoji()));
+              : shown.shape >= 0
+                  ? things_.ShapeIndex(static_cast<int>(random_.Below(kNumShapes)),
+                                       static_cast<int>(random_.Below(kNumColours)))
+                  : ThingTable::EmojiIndex(static_cast<int>(random_.Below(things_.num_emoji())));
       const bool there = by_noun ? nouns_.contains(things_[thing].noun)
                                  : std::any_of(kinds_.begin(), kinds_.end(),
                                                [&](const Kind& k) { return k.thing == thing; });
@@ -246,9 +247,20 @@ class Interviewer {
     const Kind* kind = AnyKind([](const Kind& k) { return k.count > 1; });
     if (kind == nullptr) return {};
     int count = kind->count;
-    // A wrong number is one off, so that it takes counting to refuse it; two to five are asked for.
-    if (!yes) count += count == 5 || (count > 2 && random_.Chance(0.5)) ? -1 : 1;
+    // Keeps two (above all) and four rarer, so that numbers are asked about in the shares 3 : 4 : 2
+    // : 1 of two to five (after YesNo has asked again where this declines).
+    static constexpr double kKeep[] = {0.2, 1.0, 0.81, 1.0};
+    if (!random_.Chance(kKeep[count - 2])) return {};
+    if (!yes) count = WrongNumber(count);
     return "Are there " + std::string(NumberWord(count)) + " " + things_[kind->thing].plural + "?";
+  }
+
+  // One off, so that it takes counting to refuse it. At AskNumber's shares every number stands for
+  // its neighbour as often as its neighbour for it, so each is as often wrong as right: who does
+  // not see the picture learns nothing from the number (generator_test.cc holds this).
+  int WrongNumber(int count) {
+    static constexpr double kUp[] = {1.0, 0.25, 0.5, 0.0};
+    return count + (random_.Chance(kUp[count - 2]) ? 1 : -1);
   }
 
   std::string AskShapeColour(bool yes) {

@@ -17,7 +17,9 @@ enum class Split {
   kHarder,   // held-out scenes drawn in another emoji design
 };
 
-enum class SampleKind { kScene, kWord, kLine };
+// kString: letters that are no word, one string to a picture. Training mixes them into words;
+// evaluation asks for them by name, since what is read there owes nothing to language.
+enum class SampleKind { kScene, kWord, kLine, kString };
 
 // kRelation: "What is left of the dog?", answered with what stands there.
 enum class QuestionType {
@@ -43,7 +45,7 @@ struct Picture {
 // encoder is trained to say all of it under every patch: values carry no position through the
 // resampler, so what the answers need (which thing, where, how many) has to be in the features.
 struct PatchTruth {
-  // Scenes: the index of the thing. Text: num_things + the character's index in the alphabet.
+  // Scenes: the thing. Text: the character (both numbered in patch_labels.h).
   std::vector<int32_t> label;
   // Scenes: where the thing's centre lies, as cells of kPlaceCells along each side of the picture
   // (a multiple of three: names of positions are thirds). Text: -1.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "trainer/data/patch_labels.h"
 #include "trainer/data/scene.h"
 
 namespace mcv::trainer {
@@ -186,7 +187,7 @@ void DescribePatches(const ScenePlan& plan, const Owners& owners, PatchTruth& pa
     const int owner = owners.Of(p);
     if (owner < 0) continue;
     const PlacedThing& placed = plan.things[owner];
-    patches.label[p] = placed.thing;
+    patches.label[p] = ThingLabel(placed.thing);
     patches.column[p] = PlaceCell(placed.x, grid.width());
     patches.row[p] = PlaceCell(placed.y, grid.height());
     const auto count = std::count_if(plan.things.begin(), plan.things.end(),

@@ -114,7 +114,8 @@ int DrawThing(const ThingTable& things, RandomStream& random) {
     return things.ShapeIndex(static_cast<int>(random.Below(kNumShapes)),
                              static_cast<int>(random.Below(kNumColours)));
   }
-  return static_cast<int>(random.Below(static_cast<uint32_t>(things.num_emoji())));
+  return ThingTable::EmojiIndex(
+      static_cast<int>(random.Below(static_cast<uint32_t>(things.num_emoji()))));
 }
 
 // Half of the crowded scenes repeat one thing (for counting), alone or beside others.

@@ -5,6 +5,7 @@
 #include <sstream>
 
 #include "trainer/data/generator_parts.h"
+#include "trainer/data/patch_labels.h"
 #include "trainer/data/questions.h"
 #include "trainer/data/test_assets.h"
 
@@ -65,6 +66,37 @@ TEST(ThingTable, NamesThatEnglishBends) {
   EXPECT_EQ(WithArticle("umbrella"), "an umbrella");
   EXPECT_EQ(WithArticle("orange star"), "an orange star");
   EXPECT_EQ(WithArticle("key"), "a key");
+}
+
+// Heads that were trained once are numbered by these.
+TEST(PatchLabels, StayWhenAThingIsAppended) {
+  const EmojiRow raccoon{0x1F99D};
+  const auto longer = ThingTable::Load(ThingTable::kDefaultAnnotations, {&raccoon, 1});
+  ASSERT_TRUE(longer.ok()) << longer.status().ToString();
+  const ThingTable& things = TestAssets().things();
+  ASSERT_EQ(longer->size(), things.size() + 1);
+  for (int i = 0; i < things.size(); ++i) EXPECT_EQ((*longer)[i].name, things[i].name);
+  const int appended = longer->Find("raccoon");
+  EXPECT_EQ(appended, things.size());
+  EXPECT_EQ(ThingTable::EmojiIndex(longer->num_emoji() - 1), appended);
+
+  std::set<int> labels;
+  for (int i = 0; i < longer->size(); ++i) labels.insert(ThingLabel(i));
+  const int characters = static_cast<int>(Alphabet().size()) + 2;
+  for (int i = 0; i < characters; ++i) labels.insert(CharacterLabel(i));
+  EXPECT_EQ(static_cast<int>(labels.size()), longer->size() + characters);
+  EXPECT_LT(*labels.rbegin(), NumPatchLabels(longer->size(), characters));
+}
+
+TEST(PatchLabels, AreThoseOfTheFirstModel) {
+  const ThingTable& things = TestAssets().things();
+  EXPECT_EQ(ThingLabel(things.Find("monkey")), 0);
+  EXPECT_EQ(ThingLabel(things.Find("knife")), 119);
+  EXPECT_EQ(ThingLabel(things.Find("red circle")), 120);
+  EXPECT_EQ(ThingLabel(things.Find("white cross")), 179);
+  EXPECT_EQ(CharacterLabel(AlphabetIndex('a')), 180);
+  EXPECT_EQ(CharacterLabel(AlphabetIndex(0x451)), 306);
+  EXPECT_EQ(NumPatchLabels(180, 127), 307);
 }
 
 TEST(ThingTable, AMissingFileIsNamed) {

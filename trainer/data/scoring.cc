@@ -1,10 +1,12 @@
 #include "trainer/data/scoring.h"
 
 #include <algorithm>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "trainer/data/alphabet.h"
+#include "trainer/data/things.h"
 
 namespace mcv::trainer {
 namespace {
@@ -88,6 +90,37 @@ int EditDistance(std::string_view a_text, std::string_view b_text) {
     }
   }
   return row[b.size()];
+}
+
+std::string QuestionForm(std::string_view question) {
+  static const std::set<std::string, std::less<>> kept = [] {
+    std::set<std::string, std::less<>> words = {
+        "a",    "above", "an",   "are",   "background", "below", "can",  "color",   "colour",
+        "do",   "does",  "how",  "image", "in",         "is",    "left", "many",    "of",
+        "read", "right", "see",  "the",   "there",      "what",  "word", "written", "where",
+        "you",  "this",  "text", "say",   "describe",   "name",  "show", "picture"};
+    words.insert(kColourNames.begin(), kColourNames.end());
+    for (int n = 1; n <= 10; ++n) words.emplace(NumberWord(n));
+    return words;
+  }();
+  std::string form, word;
+  const auto finish_word = [&] {
+    if (word.empty()) return;
+    if (!kept.contains(word)) word = "*";
+    if (word != "*" || !form.ends_with("*")) form += (form.empty() ? "" : " ") + word;
+    word.clear();
+  };
+  for (const char c : question) {
+    if (c >= 'A' && c <= 'Z') {
+      word += static_cast<char>(c + 32);
+    } else if ((c >= 'a' && c <= 'z') || c == '\'') {
+      word += c;
+    } else {
+      finish_word();
+    }
+  }
+  finish_word();
+  return form;
 }
 
 AnswerScore ScoreAnswer(const Turn& truth, std::string_view answer) {

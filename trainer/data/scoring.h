@@ -2,6 +2,7 @@
 // numbers in models/README.md mean the same.
 #pragma once
 
+#include <string>
 #include <string_view>
 
 #include "trainer/data/sample.h"
@@ -18,6 +19,11 @@ struct AnswerScore {
 };
 
 AnswerScore ScoreAnswer(const Turn& truth, std::string_view answer);
+
+// What is left of a question without the things that it is about, which is what answers can be
+// foreseen from: "Are there two cats?" -> "are there two *", "Is the dog left of the red star?" ->
+// "is the * left of the red *".
+std::string QuestionForm(std::string_view question);
 
 // Characters (code points) to insert, remove or replace to turn one text into the other.
 int EditDistance(std::string_view a, std::string_view b);

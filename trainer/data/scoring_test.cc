@@ -47,5 +47,13 @@ TEST(Scoring, ReadingCountsCharactersAndCase) {
   EXPECT_EQ(Score(QuestionType::kRead, "ab", "something else").partial, 0);
 }
 
+TEST(Scoring, FormsAreQuestionsWithoutTheirThings) {
+  EXPECT_EQ(QuestionForm("Are there two cats?"), "are there two *");
+  EXPECT_EQ(QuestionForm("Is the dog left of the red star?"), "is the * left of the red *");
+  EXPECT_EQ(QuestionForm("What color is the background?"), "what color is the background");
+  EXPECT_EQ(QuestionForm("What color is the hat?"), "what color is the *");
+  EXPECT_EQ(QuestionForm(""), "");
+}
+
 }  // namespace
 }  // namespace mcv::trainer

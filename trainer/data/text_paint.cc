@@ -10,6 +10,7 @@
 
 #include "trainer/data/alphabet.h"
 #include "trainer/data/damage.h"
+#include "trainer/data/patch_labels.h"
 #include "trainer/data/words.h"
 
 namespace mcv::trainer {
@@ -240,7 +241,7 @@ struct TextPainter::Impl {
 TextPainter::TextPainter() : impl_(std::make_unique<Impl>()) {}
 TextPainter::~TextPainter() = default;
 
-Picture TextPainter::Paint(const TextPlan& plan, int first_label, PatchTruth& patches) {
+Picture TextPainter::Paint(const TextPlan& plan, PatchTruth& patches) {
   Printed printed = impl_->Print(plan);
   if (FitScale(plan, printed) < 0.5f) HalveAlpha(printed);
   const TextMap map = MapText(plan, printed, FitScale(plan, printed));
@@ -258,7 +259,7 @@ Picture TextPainter::Paint(const TextPlan& plan, int first_label, PatchTruth& pa
     const int at = CharacterOf(grid, p / grid.cols, p % grid.cols, printed, map, coverage);
     const int label = at < 0 ? -1 : printed.characters[at].label;
     if (label < 0) continue;
-    patches.label[p] = first_label + label;
+    patches.label[p] = CharacterLabel(label);
     patches.number[p] = kMostThings + std::min(at, kMostCharacters - 1);
   }
   if (plan.blur > 0) Blur(picture, plan.blur);

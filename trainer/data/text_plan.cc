@@ -10,6 +10,8 @@ namespace {
 
 // A letter is about this much of the line's height wide, over all fonts.
 constexpr double kLetterAspect = 0.42;
+constexpr char kLetters[] = "abcdefghijklmnopqrstuvwxyz";
+constexpr int kLongestString = 10;
 
 std::string RandomLetters(int length, const char* alphabet, uint32_t alphabet_size, bool held_out,
                           RandomStream& random) {
@@ -48,14 +50,28 @@ std::string DrawWord(const WordBook& book, WordBook::Script script, bool held_ou
   if (random.Chance(0.3 * (difficulty - 0.3))) {
     return RandomLetters(length, "0123456789", 10, held_out, random);
   }
-  // Strings that are no words keep the reader from guessing; held-out pictures show real words
-  // only.
+  // Strings that are no words keep the reader from guessing. Held-out ones are a kind of their own,
+  // so that words and strings are scored apart.
   if (!held_out && random.Chance(0.25)) {
     return ChangeCase(
-        RandomLetters(std::min(length, 10), "abcdefghijklmnopqrstuvwxyz", 26, held_out, random),
-        difficulty, random);
+        RandomLetters(std::min(length, kLongestString), kLetters, 26, held_out, random), difficulty,
+        random);
   }
   return ChangeCase(book.Draw(script, held_out, least, most, random), difficulty, random);
+}
+
+// As in training, but for a string that happens to be a word: another is drawn.
+std::string DrawString(const WordBook& book, bool held_out, const PatchGrid& grid,
+                       double difficulty, RandomStream& random) {
+  int least, most;
+  LengthRange(grid, difficulty, least, most);
+  const int length =
+      least + static_cast<int>(random.Below(static_cast<uint32_t>(most - least + 1)));
+  std::string text;
+  do {
+    text = RandomLetters(std::min(length, kLongestString), kLetters, 26, held_out, random);
+  } while (book.Contains(WordBook::kLatin, text));
+  return ChangeCase(std::move(text), difficulty, random);
 }
 
 std::string DrawLine(const WordBook& book, WordBook::Script script, bool held_out,
@@ -74,6 +90,14 @@ std::string DrawLine(const WordBook& book, WordBook::Script script, bool held_ou
     letters += length + 1;
   }
   return line;
+}
+
+std::string DrawTextOf(SampleKind kind, const WordBook& book, WordBook::Script script,
+                       bool held_out, const PatchGrid& grid, double difficulty,
+                       RandomStream& random) {
+  if (kind == SampleKind::kLine) return DrawLine(book, script, held_out, grid, difficulty, random);
+  if (kind == SampleKind::kString) return DrawString(book, held_out, grid, difficulty, random);
+  return DrawWord(book, script, held_out, grid, difficulty, random);
 }
 
 void DrawColours(double difficulty, TextPlan& plan, RandomStream& random) {
@@ -112,9 +136,8 @@ TextPlan PlanText(const WordBook& book, SampleKind kind, bool held_out, const Pa
   if (random.Chance(0.4 * (difficulty - 0.5))) {
     script = random.Chance(0.5) ? WordBook::kGreek : WordBook::kCyrillic;
   }
-  plan.text = kind == SampleKind::kLine
-                  ? DrawLine(book, script, held_out, grid, difficulty, random)
-                  : DrawWord(book, script, held_out, grid, difficulty, random);
+  if (kind == SampleKind::kString) script = WordBook::kLatin;
+  plan.text = DrawTextOf(kind, book, script, held_out, grid, difficulty, random);
   plan.family = book.DrawFont(script, held_out, difficulty, random).family;
   plan.bold = random.Chance(0.3 * difficulty);
   plan.italic = random.Chance(0.25 * difficulty);

@@ -10,14 +10,6 @@
 namespace mcv::trainer {
 namespace {
 
-struct EmojiRow {
-  char32_t code_point;
-  // Where Unicode's short name is long or rare ("automobile"), one of its own keywords; else null
-  // and the short name is used.
-  const char* keyword = nullptr;
-  const char* plural = nullptr;  // only where the rules of Plural() do not give it
-};
-
 // Things whose pictures a person tells apart at 24 pixels. Their order fixes the labels: append
 // only.
 constexpr EmojiRow kEmoji[] = {
@@ -146,6 +138,7 @@ constexpr EmojiRow kEmoji[] = {
     {0x1F4FA},
     {0x1F52A, "knife", "knives"},
 };
+static_assert(std::size(kEmoji) >= kFirstEmoji, "rows may be appended, never removed");
 
 struct Annotation {
   std::string short_name;
@@ -217,10 +210,15 @@ std::string_view NumberWord(int count) {
   return kWords[count - 1];
 }
 
-Result<ThingTable> ThingTable::Load(const std::string& annotations_xml) {
+Result<ThingTable> ThingTable::Load(const std::string& annotations_xml,
+                                    std::span<const EmojiRow> appended) {
   MCV_ASSIGN_OR_RETURN(auto annotations, ReadAnnotations(annotations_xml));
+  std::vector<EmojiRow> rows(std::begin(kEmoji), std::end(kEmoji));
+  rows.insert(rows.end(), appended.begin(), appended.end());
   ThingTable table;
-  for (const EmojiRow& row : kEmoji) {
+  table.num_emoji_ = static_cast<int>(rows.size());
+  for (const EmojiRow& row : rows) {
+    if (table.size() == kFirstEmoji) table.AddShapes();
     std::string key;
     AppendUtf8(row.code_point, key);
     const Annotation& annotation = annotations[key];
@@ -238,7 +236,11 @@ Result<ThingTable> ThingTable::Load(const std::string& annotations_xml) {
     thing.noun_plural = thing.plural;
     table.things_.push_back(std::move(thing));
   }
-  table.num_emoji_ = table.size();
+  if (table.size() == kFirstEmoji) table.AddShapes();
+  return table;
+}
+
+void ThingTable::AddShapes() {
   for (int shape = 0; shape < kNumShapes; ++shape) {
     for (int colour = 0; colour < kNumColours; ++colour) {
       Thing thing;
@@ -248,10 +250,9 @@ Result<ThingTable> ThingTable::Load(const std::string& annotations_xml) {
       thing.plural = std::string(kColourNames[colour]) + " " + thing.noun_plural;
       thing.shape = shape;
       thing.colour = colour;
-      table.things_.push_back(std::move(thing));
+      things_.push_back(std::move(thing));
     }
   }
-  return table;
 }
 
 int ThingTable::Find(std::string_view name) const {

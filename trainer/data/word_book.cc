@@ -208,6 +208,13 @@ const std::string& WordBook::Draw(Script script, bool held_out, int min_length, 
   }
 }
 
+bool WordBook::Contains(Script script, const std::string& word) const {
+  const size_t length = CodePoints(word).size();
+  if (length > kMaxLength) return false;
+  const auto& words = words_[script][IsHeldOutWord(word)][length];
+  return std::binary_search(words.begin(), words.end(), word);  // Load fills it in order
+}
+
 const FontFace& WordBook::DrawFont(Script script, bool held_out, double difficulty,
                                    RandomStream& random) const {
   const bool plain = !random.Chance(difficulty);

@@ -43,6 +43,8 @@ class WordBook {
   // Words of at least min_length and at most max_length letters; never empty for 2 to 12 in Latin.
   const std::string& Draw(Script script, bool held_out, int min_length, int max_length,
                           RandomStream& random) const;
+  // Is it one of the words, of either split?
+  bool Contains(Script script, const std::string& word) const;
   // At difficulty 0 a plain one, at 1 any.
   const FontFace& DrawFont(Script script, bool held_out, double difficulty,
                            RandomStream& random) const;
@@ -87,9 +89,8 @@ class TextPainter {
   TextPainter(const TextPainter&) = delete;
   TextPainter& operator=(const TextPainter&) = delete;
 
-  // A patch that shows ink is labelled with the character that has most of it: first_label +
-  // AlphabetIndex.
-  Picture Paint(const TextPlan& plan, int first_label, PatchTruth& patches);
+  // A patch that shows ink is labelled with the character that has most of it.
+  Picture Paint(const TextPlan& plan, PatchTruth& patches);
 
  private:
   struct Impl;

@@ -1,10 +1,12 @@
 #include <gtest/gtest.h>
 
+#include <fstream>
 #include <set>
 
 #include "trainer/data/alphabet.h"
 #include "trainer/data/damage.h"
 #include "trainer/data/generator_parts.h"
+#include "trainer/data/patch_labels.h"
 #include "trainer/data/questions.h"
 #include "trainer/data/test_assets.h"
 
@@ -85,13 +87,36 @@ TEST(WordBook, HarderWordsReachOtherScriptsCapitalsAndDigits) {
   EXPECT_TRUE(greek && cyrillic && capitals && digits);
 }
 
+// Letters that are no word can only be read by looking: held-out ones are scored beside words.
+TEST(WordBook, StringsAreNoWordsAndSplitsShareNone) {
+  std::ifstream file(DataPaths().dictionary);
+  std::set<std::string> dictionary;
+  for (std::string word; std::getline(file, word);) dictionary.insert(word);
+  ASSERT_GT(dictionary.size(), 10000u);
+  for (const bool held_out : {false, true}) {
+    std::set<std::string> seen;
+    int words = 0;
+    for (uint64_t i = 0; i < 1000; ++i) {
+      RandomStream random(16, i);
+      const TextPlan plan =
+          PlanText(Book(), SampleKind::kString, held_out, PatchGrid{3, 12}, 0, random);
+      EXPECT_EQ(IsHeldOutWord(plan.text), held_out) << plan.text;
+      EXPECT_EQ(IsHeldOutFont(plan.family), held_out);
+      words += dictionary.contains(plan.text);
+      seen.insert(plan.text);
+    }
+    EXPECT_EQ(words, 0);
+    EXPECT_GT(seen.size(), 950u);
+  }
+}
+
 TEST(TextPainter, LabelsReadAsTheWord) {
   TextPainter painter;
   for (uint64_t i = 0; i < 300; ++i) {
     RandomStream random(14, i);
     const TextPlan plan = PlanText(Book(), SampleKind::kWord, i % 2, PatchGrid{3, 12}, 0, random);
     PatchTruth patches;
-    const Picture picture = painter.Paint(plan, 1000, patches);
+    const Picture picture = painter.Paint(plan, patches);
     ASSERT_EQ(picture.rgb.size(), static_cast<size_t>(42 * 168 * 3));
     // From left to right the labels of the middle row must appear in the order of the word's
     // letters.
@@ -103,8 +128,8 @@ TEST(TextPainter, LabelsReadAsTheWord) {
       if (label < 0) continue;
       ++labelled;
       const size_t number = static_cast<size_t>(patches.number[12 + col] - kMostThings);
-      ASSERT_EQ(AlphabetIndex(letters[number]), label - 1000) << plan.text;
-      while (at < letters.size() && AlphabetIndex(letters[at]) != label - 1000) ++at;
+      ASSERT_EQ(CharacterLabel(AlphabetIndex(letters[number])), label) << plan.text;
+      while (at < letters.size() && CharacterLabel(AlphabetIndex(letters[at])) != label) ++at;
       ASSERT_LT(at, letters.size()) << plan.text << " in " << plan.family;
     }
     EXPECT_GE(labelled * 2, static_cast<int>(letters.size())) << plan.text << " in " << plan.family;
@@ -120,7 +145,7 @@ TEST(TextPainter, InkShowsAndStaysOffTheSideEdges) {
     plan.jpeg_quality = 0;
     plan.slack_x = 0.5f;
     PatchTruth patches;
-    const Picture picture = painter.Paint(plan, 0, patches);
+    const Picture picture = painter.Paint(plan, patches);
     int inked = 0;
     for (int p = 0; p < picture.width * picture.height; ++p) {
       float distance = 0;

@@ -62,7 +62,9 @@ struct LinearFunction : Function<LinearFunction> {
     Tensor dx, dw, db;
     if (ctx->saved_data["need_x"].toBool()) dx = at::mm(dy, saved[1]);
     if (ctx->saved_data["need_w"].toBool()) {
-      dw = at::mm(dy.t(), saved[0]).to(at::kFloat);
+      // In fp32 from the start: a product of bf16 matrices is rounded to bf16 when it is stored,
+      // and what the rows of one step add to a weight may be smaller than that.
+      dw = at::mm(dy.t().to(at::kFloat), saved[0].to(at::kFloat));
       if (ctx->saved_data["bias"].toBool()) {
         PartialSums sums(dy.size(1));
         WithType(dy.scalar_type(), [&](auto* tag) {

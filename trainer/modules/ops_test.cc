@@ -139,6 +139,22 @@ TEST_F(OpsTest, Bf16StaysNearFp32) {
       3e-2);
 }
 
+// Many small steps add up to the whole one: their sums are not rounded on the way.
+TEST_F(OpsTest, WeightGradientsOfBf16RowsAreNotRounded) {
+  const Tensor x = torch::randn({256, 48}).to(at::kBFloat16);
+  const Tensor direction = torch::randn({256, 40}).to(at::kBFloat16);
+  const Tensor expected = torch::mm(direction.to(at::kDouble).t(), x.to(at::kDouble));
+  for (const int64_t rows : {256, 8}) {
+    Tensor w = torch::randn({40, 48}).requires_grad_(true);
+    for (int64_t first = 0; first < 256; first += rows) {
+      const Tensor y = Linear(x.narrow(0, first, rows), w);
+      ASSERT_EQ(y.scalar_type(), at::kBFloat16);
+      y.backward(direction.narrow(0, first, rows));
+    }
+    EXPECT_LT(LargestDifference(w.grad(), expected), 1e-4) << rows << " rows at a time";
+  }
+}
+
 TEST_F(OpsTest, GradientBitsDoNotDependOnTheNumberOfThreads) {
   const Tensor x = torch::randn({300, 64});
   const auto gradient = [&](int threads) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <climits>
 #include <cmath>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <vector>
 
@@ -26,6 +27,15 @@ std::string NearestName(const std::string& name) {
     }
   });
   return nearest;
+}
+
+// Is the value a whole number that the type can hold?
+template <typename Integer>
+bool IsIntegerOf(const nlohmann::json& value) {
+  if (value.is_number_unsigned()) {
+    return value.get<uint64_t>() <= static_cast<uint64_t>(std::numeric_limits<Integer>::max());
+  }
+  return value.is_number_integer() && value.get<int64_t>() >= std::numeric_limits<Integer>::min();
 }
 
 }  // namespace
@@ -92,8 +102,14 @@ Result<at::ScalarType> MatrixType(const std::string& precision, const torch::Dev
   return at::kFloat;
 }
 
+std::string PrecisionName(at::ScalarType type) { return type == at::kBFloat16 ? "bf16" : "fp32"; }
+
 Status ReadConfig(const std::string& path, TrainConfig& config) {
   MCV_ASSIGN_OR_RETURN(const std::string text, ReadFile(path, 1 << 20));
+  return ParseConfig(text, path, config);
+}
+
+Status ParseConfig(const std::string& text, const std::string& path, TrainConfig& config) {
   const nlohmann::json json = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
   if (!json.is_object()) return Corrupt(path + ": expected a JSON object of settings");
   for (const auto& [name, value] : json.items()) {
@@ -108,7 +124,7 @@ Status ReadConfig(const std::string& path, TrainConfig& config) {
       } else if constexpr (std::is_same_v<Field, bool>) {
         fits = value.is_boolean();
       } else if constexpr (std::is_integral_v<Field>) {
-        fits = value.is_number_integer();
+        fits = IsIntegerOf<Field>(value);
       } else {
         fits = value.is_number();
       }

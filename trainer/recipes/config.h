@@ -147,8 +147,19 @@ struct TrainConfig {
 // times slower than fp32).
 Result<at::ScalarType> MatrixType(const std::string& precision, const torch::Device& device);
 
+// What MatrixType chose, as a setting: "bf16" or "fp32".
+std::string PrecisionName(at::ScalarType type);
+
 // Unknown or wrongly typed names are errors that name the nearest setting.
 Status ReadConfig(const std::string& path, TrainConfig& config);
+// The same from text; `name` is for messages.
+Status ParseConfig(const std::string& text, const std::string& name, TrainConfig& config);
 std::string ConfigToJson(const TrainConfig& config);
+
+// Every setting is in its range, and those that belong together fit. Errors name the setting.
+Status CheckConfig(const TrainConfig& config);
+// A run that goes on must be the run that was begun: an error names the settings that differ. Those
+// that only say where, how fast and how often may. `where` is for messages.
+Status CheckSameRun(const TrainConfig& saved, const TrainConfig& now, const std::string& where);
 
 }  // namespace mcv::trainer

@@ -20,9 +20,10 @@ void Count(bool right, TypeScore& score) {
   score.right += right ? 1 : 0;
 }
 
-void CountTurn(const Turn& turn, const std::string& answer, ScoreTable& table) {
+void CountTurn(SampleKind kind, const Turn& turn, const std::string& answer, ScoreTable& table) {
   const AnswerScore scored = ScoreAnswer(turn, answer);
-  TypeScore& score = table.types[static_cast<size_t>(turn.type)];
+  TypeScore& score =
+      kind == SampleKind::kString ? table.strings : table.types[static_cast<size_t>(turn.type)];
   Count(scored.exact, score);
   score.partial += scored.partial;
   if (turn.type == QuestionType::kYesNo) {
@@ -40,20 +41,22 @@ void ScoreKind(DataGenerator& generator, const ScoreOptions& options, SampleKind
   uint64_t index = options.first_index;
   while (count > 0) {
     GroupPlan plan = PlanGroup(generator.config(), options.split, index / group_size);
+    // Strings come in the shapes of words.
+    if (plan.kind == SampleKind::kWord && kind == SampleKind::kString) plan.kind = kind;
     if (plan.kind != kind) {
       index = (index / group_size + 1) * group_size;
       continue;
     }
     std::vector<Sample> samples;
     for (int i = 0; i < std::min(kBatch, count); ++i) {
-      samples.push_back(generator.Make(options.split, index++));
+      samples.push_back(generator.Make(options.split, index++, plan));
       if (index % group_size == 0) break;
     }
     count -= static_cast<int>(samples.size());
     const std::vector<std::string> answers = answerer(samples);
     size_t next = 0;
     for (const Sample& sample : samples) {
-      for (const Turn& turn : sample.turns) CountTurn(turn, answers[next++], table);
+      for (const Turn& turn : sample.turns) CountTurn(kind, turn, answers[next++], table);
     }
   }
 }
@@ -64,6 +67,7 @@ ScoreTable Score(DataGenerator& generator, const ScoreOptions& options, const An
   ScoreTable table;
   ScoreKind(generator, options, SampleKind::kScene, options.scenes, answerer, table);
   ScoreKind(generator, options, SampleKind::kWord, options.words, answerer, table);
+  ScoreKind(generator, options, SampleKind::kString, options.strings, answerer, table);
   return table;
 }
 
@@ -82,7 +86,7 @@ const char* QuestionTypeName(QuestionType type) {
     case QuestionType::kYesNo:
       return "yes/no";
     case QuestionType::kRead:
-      return "reading";
+      return "reading words";
     case QuestionType::kDescribe:
       return "describing";
     case QuestionType::kNumTypes:
@@ -113,6 +117,12 @@ std::string FormatScores(const ScoreTable& table) {
           100.0 * score.partial / static_cast<double>(std::max<int64_t>(1, score.asked)), 0.0);
     }
   }
+  row("reading strings", table.strings.asked, Percent(table.strings.right, table.strings.asked),
+      0.0);
+  row("  characters", table.strings.asked,
+      100.0 * table.strings.partial /
+          static_cast<double>(std::max<int64_t>(1, table.strings.asked)),
+      0.0);
   row("  truth is yes", table.yes_truths.asked,
       Percent(table.yes_truths.right, table.yes_truths.asked), 50.0);
   row("  truth is no", table.no_truths.asked, Percent(table.no_truths.right, table.no_truths.asked),

@@ -24,6 +24,7 @@ struct ScoreOptions {
   double word_difficulty = 0.0;
   int scenes = 400;
   int words = 100;
+  int strings = 100;  // letters that are no word
   uint64_t first_index = 0;
 };
 
@@ -34,7 +35,8 @@ struct WrongAnswer {
 };
 
 struct ScoreTable {
-  std::array<TypeScore, static_cast<size_t>(QuestionType::kNumTypes)> types;
+  std::array<TypeScore, static_cast<size_t>(QuestionType::kNumTypes)> types;  // kRead: of words
+  TypeScore strings;                                                          // kRead, of strings
   TypeScore yes_truths;  // yes/no questions whose true answer is yes, and no
   TypeScore no_truths;
   std::vector<WrongAnswer> examples;  // a few of each kind, for people

@@ -5,6 +5,7 @@
 // questions, with the encoder fixed; then everything.
 #pragma once
 
+#include <array>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,6 +13,10 @@
 #include "base/status.h"
 
 namespace mcv::trainer {
+
+// Beginnings of the names of all parameters: tower, resampler, decoder, heads of the patch losses.
+inline constexpr std::array<std::string_view, 4> kModelParts = {"vpm.", "resampler.", "llm.",
+                                                                "aux."};
 
 struct Stage {
   std::string_view name;

@@ -6,11 +6,11 @@
 //
 // Exit codes: 0 the run reached its end or was stopped and saved, 1 an error, 2 a wrong command
 // line.
-#include <CLI/CLI.hpp>
 #include <atomic>
 #include <csignal>
 #include <cstdio>
 
+#include "trainer/recipes/arguments.h"
 #include "trainer/recipes/trainer.h"
 
 namespace {
@@ -25,44 +25,16 @@ int Fail(const mcv::Status& status) {
   return 1;
 }
 
-// A settings file is read before the flags, so that flags win.
-std::string SettingsFile(int argc, char** argv) {
-  for (int i = 1; i + 1 < argc; ++i) {
-    if (std::string(argv[i]) == "--settings") return argv[i + 1];
-  }
-  return "";
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
   mcv::trainer::KeepFreedMemory();
-  mcv::trainer::TrainConfig config;
-  const std::string settings = SettingsFile(argc, argv);
-  if (!settings.empty()) {
-    const mcv::Status read = mcv::trainer::ReadConfig(settings, config);
-    if (!read.ok()) return Fail(read);
-  }
-  CLI::App app("Trains the nano model of the MiniCPM-V family.", "mcv-train");
-  std::string ignored;
-  app.add_option("--settings", ignored, "JSON file of settings, as a run folder's config.json");
-  mcv::trainer::TrainConfig::Visit(config, [&](const char* name, auto& field, const char* help) {
-    const std::string flag = std::string("--") + name;
-    if constexpr (std::is_same_v<std::decay_t<decltype(field)>, bool>) {
-      app.add_flag(flag, field, help);
-    } else {
-      app.add_option(flag, field, help)->capture_default_str();
-    }
-  });
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 2;
-  }
+  const mcv::trainer::Arguments arguments = mcv::trainer::ReadArguments(argc, argv);
+  if (arguments.exit_code) return *arguments.exit_code;
   std::signal(SIGINT, RequestStop);
   std::signal(SIGTERM, RequestStop);
   try {
-    auto trainer = mcv::trainer::Trainer::Create(config);
+    auto trainer = mcv::trainer::Trainer::Create(arguments.config);
     if (!trainer.ok()) return Fail(trainer.status());
     const mcv::Status done = trainer.value()->Run(stop_requested);
     return done.ok() ? 0 : Fail(done);

@@ -8,6 +8,7 @@
 
 #include "base/file_writer.h"
 #include "trainer/checkpoint/import.h"
+#include "trainer/checkpoint/weights_tokenizer.h"
 #include "trainer/recipes/places.h"
 
 namespace mcv::trainer {
@@ -40,16 +41,14 @@ Result<std::unique_ptr<Trainer>> Trainer::Create(const TrainConfig& config) {
 }
 
 Status Trainer::Setup() {
+  MCV_RETURN_IF_ERROR(CheckConfig(config_));
   MCV_ASSIGN_OR_RETURN(stage_, FindStage(config_.stage));
-  if (config_.width % 128 != 0 || config_.width % config_.heads != 0 ||
-      config_.heads % config_.kv_heads != 0 || config_.vision_width % config_.vision_heads != 0) {
-    return InvalidArgument(
-        "widths must be whole numbers of heads, and the decoder's a multiple of 128");
-  }
+  MCV_RETURN_IF_ERROR(FindStart());
   std::error_code error;
   fs::create_directories(config_.run_dir, error);
   if (error) return IoError(config_.run_dir + ": cannot make the folder: " + error.message());
   MCV_ASSIGN_OR_RETURN(type_, MatrixType(config_.precision, torch::Device(config_.device)));
+  config_.precision = PrecisionName(type_);
   at::set_num_threads(config_.threads);
   torch::manual_seed(static_cast<uint64_t>(config_.seed));
   MCV_ASSIGN_OR_RETURN(assets_, DataAssets::Load(DataPaths{}));
@@ -65,19 +64,55 @@ Status Trainer::Setup() {
   schedule_.floor_share = config_.min_lr_share;
   schedule_.decay_share = config_.decay_share;
   MCV_RETURN_IF_ERROR(StartWeights());
+  MCV_RETURN_IF_ERROR(TrimLog());
   return WriteFile((fs::path(config_.run_dir) / "config.json").string(), ConfigToJson(config_));
 }
 
-Status Trainer::MakeTokenizer() {
-  std::string folder = config_.tokenizer_dir;
-  if (folder.empty()) {
-    folder = (fs::path(config_.run_dir) / "tokenizer").string();
-    std::error_code error;
-    fs::create_directories(folder, error);
-    if (error) return IoError(folder + ": cannot make the folder: " + error.message());
-    MCV_RETURN_IF_ERROR(BuildNanoTokenizer(*assets_, folder));
+Status Trainer::FindStart() {
+  const Result<std::string> newest = NewestCheckpoint(config_.run_dir);
+  if (newest.status().code() == StatusCode::kNotFound) return OkStatus();
+  MCV_RETURN_IF_ERROR(newest.status());
+  start_ = newest.value();
+  if (!config_.resume) {
+    return InvalidArgument(start_ +
+                           ": this run folder has checkpoints of an earlier run; go on from them "
+                           "with --resume, or name another folder with --run-dir");
   }
-  MCV_ASSIGN_OR_RETURN(NanoTokenizer tokenizer, NanoTokenizer::Load(folder));
+  MCV_ASSIGN_OR_RETURN(const RunState saved, ReadRunState(start_));
+  if (saved.stage != config_.stage) {
+    return InvalidArgument(start_ + " is of stage \"" + saved.stage + "\"; to start stage \"" +
+                           config_.stage + "\" from its weights use --init and another run folder");
+  }
+  TrainConfig settings;
+  MCV_RETURN_IF_ERROR(ParseConfig(saved.config_json, start_ + "/state.json", settings));
+  if (config_.precision == "auto") config_.precision = settings.precision;
+  return CheckSameRun(settings, config_, start_);
+}
+
+Status Trainer::TrimLog() const {
+  const std::string path = (fs::path(config_.run_dir) / "log.jsonl").string();
+  std::ifstream log(path);
+  std::string kept;
+  for (std::string line; std::getline(log, line);) {
+    const auto json = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
+    // What was being written when the run was killed is no whole line.
+    if (!json.is_object() || json.value("step", int64_t{0}) > state_.step) continue;
+    kept += line + "\n";
+  }
+  return log.is_open() ? WriteFile(path, kept) : OkStatus();
+}
+
+Status Trainer::MakeTokenizer() {
+  tokenizer_dir_ = config_.tokenizer_dir;
+  if (tokenizer_dir_.empty()) {
+    tokenizer_dir_ = (fs::path(config_.run_dir) / kTokenizerFolder).string();
+    std::error_code error;
+    // A run that goes on keeps its own, whatever the generator has learned to say since.
+    if (start_.empty() || !fs::exists(fs::path(tokenizer_dir_) / "tokenizer.json", error)) {
+      MCV_RETURN_IF_ERROR(BuildNanoTokenizer(*assets_, tokenizer_dir_));
+    }
+  }
+  MCV_ASSIGN_OR_RETURN(NanoTokenizer tokenizer, NanoTokenizer::Load(tokenizer_dir_));
   tokenizer_ = std::make_unique<NanoTokenizer>(std::move(tokenizer));
   return OkStatus();
 }
@@ -104,6 +139,7 @@ void Trainer::MakeOptimizer() {
 
 CheckpointTensors Trainer::Tensors() const {
   CheckpointTensors tensors;
+  tensors.tokenizer_dir = tokenizer_dir_;
   tensors.parameters = model_->Parameters();
   for (const NamedTensor& t : optimizer_->State()) tensors.optimizer.emplace_back(t.name, t.tensor);
   if (config_.ema > 0.0) {
@@ -118,28 +154,10 @@ CheckpointTensors Trainer::Tensors() const {
 Status Trainer::StartWeights() {
   state_.stage = config_.stage;
   state_.config_json = ConfigToJson(config_);
-  if (config_.resume) {
-    Result<std::string> newest = NewestCheckpoint(config_.run_dir);
-    if (newest.ok()) {
-      MCV_ASSIGN_OR_RETURN(const RunState saved, ReadRunState(newest.value()));
-      if (saved.stage != config_.stage) {
-        return InvalidArgument(newest.value() + " is of stage \"" + saved.stage +
-                               "\"; to start stage \"" + config_.stage +
-                               "\" from its weights use --init and another run folder");
-      }
-      MakeOptimizer();
-      MCV_ASSIGN_OR_RETURN(RunState loaded, LoadCheckpoint(newest.value(), Tensors()));
-      state_.step = loaded.step;
-      state_.pictures = loaded.pictures;
-      state_.seconds = loaded.seconds;
-      optimizer_->SetSteps(loaded.optimizer_steps);
-      std::printf("resumed %s\n", newest.value().c_str());
-      return OkStatus();
-    }
-    if (newest.status().code() != StatusCode::kNotFound) return newest.status();
-  }
+  if (!start_.empty()) return LoadStart();
   if (!config_.init.empty()) {
-    MCV_RETURN_IF_ERROR(ImportWeights(config_.init, config_.init_parts, model_->Parameters()));
+    MCV_RETURN_IF_ERROR(ImportWeights(config_.init, config_.init_parts, tokenizer_->tokenizer(),
+                                      model_->Parameters()));
   } else {
     MCV_RETURN_IF_ERROR(InitialisePatches());
   }
@@ -148,6 +166,21 @@ Status Trainer::StartWeights() {
         SpreadPlaces(GridShares(config_.Data(config_.steps)), config_.queries));
   }
   MakeOptimizer();
+  return OkStatus();
+}
+
+Status Trainer::LoadStart() {
+  // Checkpoints made before they held a tokenizer have the run's, which is the one in use.
+  MCV_ASSIGN_OR_RETURN(const auto weights_tokenizer,
+                       TokenizerOfWeights((fs::path(start_) / "model.safetensors").string()));
+  MCV_RETURN_IF_ERROR(CheckSameTokenizer(*weights_tokenizer, tokenizer_->tokenizer(), start_));
+  MakeOptimizer();
+  MCV_ASSIGN_OR_RETURN(const RunState loaded, LoadCheckpoint(start_, Tensors()));
+  state_.step = loaded.step;
+  state_.pictures = loaded.pictures;
+  state_.seconds = loaded.seconds;
+  optimizer_->SetSteps(loaded.optimizer_steps);
+  std::printf("resumed %s\n", start_.c_str());
   return OkStatus();
 }
 

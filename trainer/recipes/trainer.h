@@ -24,7 +24,8 @@ namespace mcv::trainer {
 class Trainer {
  public:
   // Loads data and tokenizer, builds the model, then takes weights from the newest checkpoint
-  // (`resume`), from `init`, or from a fresh start.
+  // (`resume`), from `init`, or from a fresh start. Only `resume` may use a run folder that has
+  // checkpoints, with the settings that they were made with; "auto" precision is then what it was.
   static Result<std::unique_ptr<Trainer>> Create(const TrainConfig& config);
 
   // Until config.steps, max_minutes, or `stop`; ends with a checkpoint in every case.
@@ -37,8 +38,14 @@ class Trainer {
  private:
   explicit Trainer(const TrainConfig& config) : config_(config) {}
   Status Setup();
+  // Finds the checkpoint to go on from, or that there is none.
+  Status FindStart();
+  // The log ends where this run begins: lines that a killed run wrote behind its last checkpoint
+  // would come twice.
+  Status TrimLog() const;
   Status MakeTokenizer();
   Status StartWeights();
+  Status LoadStart();
   Status InitialisePatches();
   void MakeOptimizer();
   CheckpointTensors Tensors() const;
@@ -49,6 +56,8 @@ class Trainer {
   Status Log();
 
   TrainConfig config_;
+  std::string start_;  // the checkpoint to go on from; empty: none
+  std::string tokenizer_dir_;
   Stage stage_;
   at::ScalarType type_ = at::kFloat;  // of matrix products
   ModelConfig model_config_;

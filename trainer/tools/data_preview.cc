@@ -11,8 +11,8 @@
 #include <cstring>
 #include <string>
 
-#include "trainer/data/alphabet.h"
 #include "trainer/data/generator.h"
+#include "trainer/data/patch_labels.h"
 
 namespace {
 
@@ -118,6 +118,22 @@ void DrawPicture(cairo_t* canvas, double x, double y, const mcv::trainer::Pictur
   cairo_surface_destroy(surface);
 }
 
+std::string NameOf(int label, mcv::trainer::SampleKind kind, const DataAssets& assets) {
+  if (kind == mcv::trainer::SampleKind::kScene) {
+    for (int i = 0; i < assets.things().size(); ++i) {
+      if (mcv::trainer::ThingLabel(i) == label) return assets.things()[i].name.substr(0, 3);
+    }
+  }
+  std::string text;
+  const auto& alphabet = mcv::trainer::Alphabet();
+  for (size_t i = 0; i < alphabet.size(); ++i) {
+    if (mcv::trainer::CharacterLabel(static_cast<int>(i)) == label) {
+      mcv::trainer::AppendUtf8(alphabet[i], text);
+    }
+  }
+  return text;
+}
+
 std::string LabelText(const Sample& sample, const DataAssets& assets) {
   std::string text;
   const int cols = sample.picture.width / mcv::trainer::kPatchPixels;
@@ -126,11 +142,8 @@ std::string LabelText(const Sample& sample, const DataAssets& assets) {
     if (i > 0 && i % cols == 0) text += '\n';
     if (label < 0) {
       text += ". ";
-    } else if (label < assets.things().size()) {
-      text += assets.things()[label].name.substr(0, 3) + " ";
     } else {
-      mcv::trainer::AppendUtf8(mcv::trainer::Alphabet()[label - assets.things().size()], text);
-      text += ' ';
+      text += NameOf(label, sample.kind, assets) + " ";
     }
   }
   return text;

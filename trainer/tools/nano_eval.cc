@@ -77,14 +77,14 @@ Status Run(EvalOptions& options) {
   MCV_ASSIGN_OR_RETURN(const NanoTokenizer tokenizer, NanoTokenizer::Load(tokenizer_dir));
   TrainedModel model(config.Model(tokenizer.vocabulary_size()), assets->num_patch_classes(),
                      assets->things().size());
-  MCV_RETURN_IF_ERROR(
-      ImportWeights(options.weights, "vpm.,resampler.,llm.,aux.", model.Parameters()));
+  MCV_RETURN_IF_ERROR(ImportWeights(options.weights, "vpm.,resampler.,llm.,aux.",
+                                    tokenizer.tokenizer(), model.Parameters()));
   DataConfig data = config.Data(config.steps);
   data.scene_difficulty = options.score.scene_difficulty;
   data.word_difficulty = options.score.word_difficulty;
   // Both kinds must come up, or asking for them would never end.
   data.scene_share = options.score.scenes > 0 ? 1.0 : 0.0;
-  data.word_share = options.score.words > 0 ? 1.0 : 0.0;
+  data.word_share = options.score.words + options.score.strings > 0 ? 1.0 : 0.0;
   data.line_share = 0.0;
   DataGenerator generator(assets, data);
   MCV_ASSIGN_OR_RETURN(const at::ScalarType type,
@@ -126,6 +126,7 @@ int main(int argc, char** argv) {
   app.add_option("--word-difficulty", options.score.word_difficulty);
   app.add_option("--scenes", options.score.scenes, "number of scenes");
   app.add_option("--words", options.score.words, "number of words");
+  app.add_option("--strings", options.score.strings, "number of strings that are no words");
   app.add_option("--first", options.score.first_index, "index of the first picture");
   app.add_option("--threads", options.threads);
   app.add_option("--examples", options.examples, "wrong answers to show");

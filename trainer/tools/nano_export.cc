@@ -50,6 +50,7 @@ Status Run(const ExportOptions& options) {
   }
   MCV_ASSIGN_OR_RETURN(const std::string weights, WeightsOf(options));
   MCV_RETURN_IF_ERROR(LoadTensors(weights, source.parameters, {{}, {"aux."}}));
+  MCV_ASSIGN_OR_RETURN(source.heads, ReadTensors(weights, "aux."));
   MCV_ASSIGN_OR_RETURN(const QuantMix mix, FindQuantMix(options.mix));
   MCV_RETURN_IF_ERROR(ExportGgufPair(source, mix, options.out));
   if (!options.no_hf) {
