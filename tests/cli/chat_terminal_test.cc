@@ -185,7 +185,7 @@ TEST_F(ChatTerminalTest, SigtermEndsInOrder) {
   RunningProgram chat = Start();
   ASSERT_TRUE(chat.WaitForPrompt());
   chat.Send(SIGTERM);
-  EXPECT_EQ(chat.Wait(), 143);
+  EXPECT_EQ(chat.Wait(), 130);
   EXPECT_THAT(chat.output(), HasSubstr("\033[?2004l"));  // the terminal as it was
 }
 

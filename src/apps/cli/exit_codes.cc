@@ -4,7 +4,6 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
-#include "apps/cli/terminal/interrupts.h"
 #include "apps/cli/terminal/shown_text.h"
 
 namespace mcv::cli {
@@ -35,7 +34,7 @@ int ExitCodeFor(const Status& status) {
     case StatusCode::kContextFull:
       return kExitNoRoom;
     case StatusCode::kCancelled:
-      return InterruptedExitCode();
+      return kExitInterrupted;
     case StatusCode::kIo:
     case StatusCode::kInternal:
       break;

@@ -14,8 +14,7 @@ inline constexpr int kExitFailure = 1;        // the run failed, or a comparison
 inline constexpr int kExitUsage = 2;          // the command line makes no sense
 inline constexpr int kExitBadInput = 3;       // a model, picture or prompt is missing or unusable
 inline constexpr int kExitNoRoom = 4;         // memory, disk or context does not suffice
-inline constexpr int kExitInterrupted = 130;  // Ctrl-C, as shells report it
-inline constexpr int kExitTerminated = 143;   // SIGTERM, as shells report it
+inline constexpr int kExitInterrupted = 130;  // Ctrl-C or SIGTERM
 
 int ExitCodeFor(const Status& status);
 

@@ -98,7 +98,7 @@ int RunAsk(const CLI::App& app, const AskArguments& arguments) {
     TellEnd(*answer, options, NamesSeed(arguments.run));
   }
   if (OutputIsClosed()) return kExitOk;  // main says what is wrong with it
-  return answer->reason == StopReason::kCancelled ? InterruptedExitCode() : kExitOk;
+  return answer->reason == StopReason::kCancelled ? kExitInterrupted : kExitOk;
 }
 
 }  // namespace

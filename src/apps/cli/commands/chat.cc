@@ -70,7 +70,7 @@ class Chat {
       Say(ShownName(engine_->config().name) + ". Type a question, or /help.");
     }
     while (!left_) {
-      if (Terminating() || (!editor_.interactive() && Interrupted())) return InterruptedExitCode();
+      if (Terminating() || (!editor_.interactive() && Interrupted())) return kExitInterrupted;
       const InputLine line = ReadLine();
       if (line.kind == InputLine::Kind::kEnd) break;
       if (line.kind == InputLine::Kind::kInterrupted ||
@@ -115,7 +115,10 @@ class Chat {
   // The exit status where an error ends the conversation.
   std::optional<int> EndAfter(const Status& status) {
     if (status.ok()) return std::nullopt;
-    if (!editor_.interactive()) return Fail(status);
+    if (!editor_.interactive()) {
+      const int exit_code = Fail(status);
+      return status.code() == StatusCode::kCancelled ? exit_code : kExitFailure;
+    }
     Say(status.ToString());
     return std::nullopt;
   }

@@ -57,10 +57,11 @@ Result<std::string> ReadToEnd(int fd, const std::string& path) {
                            " bytes came, no picture is as large");
 }
 
-bool IsRegular(const std::string& path) {
+// Everything else, devices included, is left to the reader of files, which takes it or says why
+// not.
+bool IsPipe(const std::string& path) {
   struct stat info {};
-  // What cannot be looked at is left to the reader of files, which says why.
-  return ::stat(path.c_str(), &info) != 0 || S_ISREG(info.st_mode) || S_ISDIR(info.st_mode);
+  return ::stat(path.c_str(), &info) == 0 && (S_ISFIFO(info.st_mode) || S_ISSOCK(info.st_mode));
 }
 
 Status CheckAddress(const std::string& path) {
@@ -76,7 +77,7 @@ Result<PictureFile> PictureFile::Open(const std::string& path) {
   MCV_RETURN_IF_ERROR(CheckAddress(path));
   PictureFile file;
   file.path_ = path;
-  if (path != "-" && IsRegular(path)) return file;
+  if (path != "-" && !IsPipe(path)) return file;
   Descriptor input;
   if (path == "-") {
     file.path_ = "standard input";
@@ -84,6 +85,7 @@ Result<PictureFile> PictureFile::Open(const std::string& path) {
   } else {
     input.fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY);
     input.owned = true;
+    if (input.fd < 0 && errno == EINTR) return Cancelled("stopped while " + path + " was opened");
     if (input.fd < 0) return IoError(path + ": cannot open: " + std::strerror(errno));
   }
   if (isatty(input.fd) != 0) {

@@ -17,7 +17,7 @@ namespace mcv::cli {
 // A picture's bytes: a file, or what comes out of a pipe, which can be read only once.
 class PictureFile {
  public:
-  // "-" is standard input. What is no regular file is read to its end, up to a limit.
+  // "-" is standard input. A pipe is read to its end, up to a limit.
   static Result<PictureFile> Open(const std::string& path);
 
   Result<ImageInfo> Info() const;

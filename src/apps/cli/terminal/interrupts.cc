@@ -20,7 +20,7 @@ int signal_pipe[2] = {-1, -1};
 // Only async-signal-safe work: flags, a byte for who waits, or the end.
 void OnSignal(int signal) {
   const int error = errno;
-  if (signal == SIGTERM && terminating.exchange(true)) _exit(kExitTerminated);
+  if (signal == SIGTERM && terminating.exchange(true)) _exit(kExitInterrupted);
   if (signal == SIGINT) {
     const int most = presses_that_end.load();
     if (presses.fetch_add(1) + 1 >= most && most > 0) _exit(kExitInterrupted);
@@ -60,8 +60,6 @@ std::atomic<bool>& Interrupted() {
 }
 
 bool Terminating() { return terminating.load(); }
-
-int InterruptedExitCode() { return terminating.load() ? kExitTerminated : kExitInterrupted; }
 
 void EndAfterPresses(int count) {
   presses.store(0);

@@ -12,9 +12,6 @@ std::atomic<bool>& Interrupted();
 // SIGTERM came: nothing new is to be begun.
 bool Terminating();
 
-// 143 after SIGTERM, 130 otherwise.
-int InterruptedExitCode();
-
 // How many times Ctrl-C has to be pressed until the process ends at once, counted from now on; 0:
 // never. Two unless somebody says otherwise.
 void EndAfterPresses(int presses);

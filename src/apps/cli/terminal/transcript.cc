@@ -78,9 +78,9 @@ class OwnersOnly {
 }  // namespace
 
 SaveTarget LookAtTarget(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
   std::error_code ignored;
-  if (!std::filesystem::exists(path, ignored)) return SaveTarget::kNothing;
+  if (!std::filesystem::is_regular_file(path, ignored)) return SaveTarget::kNothing;
+  std::ifstream file(path, std::ios::binary);
   char head[32] = {};
   file.read(head, sizeof head);
   const auto bytes = std::as_bytes(std::span(head, static_cast<size_t>(file.gcount())));

@@ -12,7 +12,7 @@ namespace mcv::cli {
 
 // What saving to `path` would write over.
 enum class SaveTarget {
-  kNothing,  // no file is there
+  kNothing,  // no file is there, or none that can be written over
   kFile,     // one that is not a picture: whoever saves has to say that it may go
   kPicture,  // nobody means to write over that
 };
