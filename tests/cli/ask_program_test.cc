@@ -196,6 +196,7 @@ TEST_F(AskProgramTest, TheTildeIsTheHomeFolder) {
   EXPECT_TRUE(fs::exists(folder_ / "rows/pictures.sqlite"));
   EXPECT_EQ(RunShell(home + "MCV_CACHE_DIR='~/more' " + Line("@ why") + " 2>&1").exit_code, 0);
   EXPECT_TRUE(fs::exists(folder_ / "more/pictures.sqlite"));
+  EXPECT_EQ(RunShell(home + MCV_PROGRAM " plan '~/pic.png' 2>&1").exit_code, 0);
   const Finished model = RunShell(home + MCV_PROGRAM " inspect '~/none.gguf' 2>&1");
   EXPECT_THAT(model.output, HasSubstr((folder_ / "none.gguf").string()));
 }

@@ -223,6 +223,24 @@ TEST_F(ChatTerminalTest, SavingAsksBeforeAFileGoes) {
   EXPECT_GT(fs::file_size(folder_ / "letter.md"), 11u);
 }
 
+TEST_F(ChatTerminalTest, ProgressKeepsToTheWidthOfTheTerminal) {
+  const std::string name = std::string(120, 'a') + ".png";
+  fs::copy_file(folder_ / "pic.png", folder_ / name);
+  RunningProgram chat = Start();
+  ASSERT_TRUE(chat.WaitForPrompt());
+  chat.Type("/image a\t\r");
+  ASSERT_TRUE(chat.WaitFor("picture 1: "));
+  const std::string& output = chat.output();
+  constexpr size_t kColumns = 80;
+  size_t lines = 0;
+  for (size_t at = 0; (at = output.find("\033[Klooking at", at)) != std::string::npos; ++lines) {
+    const size_t begin = at + 3;
+    at = output.find('\r', begin);
+    EXPECT_LT(at - begin, kColumns);
+  }
+  EXPECT_GT(lines, 0u);
+}
+
 TEST_F(ChatTerminalTest, NamesCannotSteerTheTerminal) {
   fs::copy_file(folder_ / "pic.png", folder_ / "evil\033]0;x\007.png");
   RunningProgram chat = Start(Command("evil*"), {{"LANG", "C.UTF-8"}});

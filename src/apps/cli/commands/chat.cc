@@ -201,7 +201,7 @@ class Chat {
     const std::string& name = line.command;
     if (name == "/quit" || name == "/exit" || name == "/bye") {
       left_ = true;
-    } else if (name == "/help") {
+    } else if (name == "/help" || name == "/?") {
       Print(stderr, ChatHelp());
     } else if (name == "/stats") {
       PrintStats();
@@ -308,6 +308,7 @@ int RunChat(const CLI::App& app, const ChatArguments& arguments) {
     if (session.ok() && app.count("--system") > 0) {
       status = (*session)->SetSystem(arguments.run.system);
     }
+    if (Interrupted()) return kExitInterrupted;  // while the model was opened
     if (status.ok()) {
       return Chat(app, arguments, std::move(*engine), std::move(session).value()).Loop();
     }

@@ -21,6 +21,7 @@ constexpr ChatCommand kCommands[] = {
     {"/save!", "FILE", "", true},
     {"/stats", "", "time, tokens per second and memory of the last answer"},
     {"/help", "", "this list"},
+    {"/?", "", ""},
     {"/bye", "", "leave (also /exit, /quit, Ctrl-D, or Ctrl-C twice)"},
     {"/exit", "", ""},
     {"/quit", "", ""},

@@ -30,6 +30,7 @@ TEST(ChatLine, Commands) {
   EXPECT_EQ(Read("/image a.png").command, "/image");
   EXPECT_EQ(Read("  /image   a.png \r").argument, "a.png");
   EXPECT_EQ(Read("/bye").command, "/bye");
+  EXPECT_EQ(Read("/?").command, "/?");
   EXPECT_EQ(Read("/system").argument, "");
   EXPECT_THAT(Refused("/image").message(), HasSubstr("PATH"));
   EXPECT_THAT(Refused("/clear all").message(), HasSubstr("nothing behind it"));

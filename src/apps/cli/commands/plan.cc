@@ -7,6 +7,7 @@
 #include "apps/cli/commands.h"
 #include "apps/cli/commands/picture_loading.h"
 #include "apps/cli/exit_codes.h"
+#include "apps/cli/options/home_path.h"
 #include "apps/cli/options/run_options.h"
 #include "apps/cli/reports/plan_report.h"
 #include "apps/cli/terminal/shown_text.h"
@@ -29,7 +30,7 @@ Status AddPictures(const PlanArguments& arguments, PlannedRun* run) {
   }
   run->request.pictures.clear();
   for (const std::string& path : arguments.pictures) {
-    MCV_ASSIGN_OR_RETURN(const PictureFile file, PictureFile::Open(path));
+    MCV_ASSIGN_OR_RETURN(const PictureFile file, PictureFile::Open(ExpandHome(path)));
     MCV_ASSIGN_OR_RETURN(const ImageInfo info, file.Info());
     const PixelSize size = UprightSize(info, arguments.run);
     PictureShape shape = PictureShapeOf(run->model.config, size.width, size.height);
