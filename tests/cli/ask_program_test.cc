@@ -138,6 +138,7 @@ TEST_F(AskProgramTest, MistakesAreNamed) {
   says("ask x --top-p 0,5", "above 0, up to 1");
   says("ask x --seed 1.5", "--seed: '1.5' is no seed");
   says("ask x --stop", "--stop needs a value");
+  says("ask x -n 1 --max-tokens 2", "--max-tokens is given twice");
 }
 
 TEST_F(AskProgramTest, ContextsInThousands) {

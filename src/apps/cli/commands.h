@@ -15,9 +15,6 @@ struct CommandChoice {
   std::function<int()> run;
 };
 
-// Of pictures and questions behind a command; as many as no shell passes on.
-inline constexpr int kMostWords = 1 << 20;
-
 // ask PICTURE... "question": one answer, streamed.
 void AddAskCommand(CLI::App& app, CommandChoice* choice);
 // chat [PICTURE...]: a conversation in the terminal.

@@ -110,8 +110,7 @@ void AddAskCommand(CLI::App& app, CommandChoice* choice) {
       ->add_option("words", arguments->given.words,
                    "pictures, then the question. '-' is standard input: a picture, or as the last "
                    "word the question. A question that begins with a dash comes after --")
-      ->option_text("PICTURE... QUESTION")
-      ->expected(1, kMostWords);
+      ->option_text("PICTURE... QUESTION");
   const std::string group = "Question";
   CLI::Option* prompt =
       command->add_option("-p,--prompt", arguments->prompt, "the question; all words are pictures")

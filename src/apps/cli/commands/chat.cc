@@ -321,8 +321,7 @@ int RunChat(const CLI::App& app, const ChatArguments& arguments) {
 void AddChatCommand(CLI::App& app, CommandChoice* choice) {
   auto arguments = std::make_shared<ChatArguments>();
   CLI::App* command = app.add_subcommand("chat", "Talk about pictures in the terminal");
-  command->add_option("pictures", arguments->pictures, "pictures for the first question")
-      ->expected(1, kMostWords);
+  command->add_option("pictures", arguments->pictures, "pictures for the first question");
   AddRunOptions(*command, &arguments->run);
   command->callback([=] { choice->run = [=] { return RunChat(*command, *arguments); }; });
 }

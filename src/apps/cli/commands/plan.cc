@@ -94,10 +94,8 @@ void AddPlanCommand(CLI::App& app, CommandChoice* choice) {
   auto arguments = std::make_shared<PlanArguments>();
   CLI::App* command = app.add_subcommand(
       "plan", "Show what memory a model will take, phase by phase, before it is loaded");
-  command
-      ->add_option("pictures", arguments->pictures,
-                   "only their sizes are read (default: one with the most views)")
-      ->expected(1, kMostWords);
+  command->add_option("pictures", arguments->pictures,
+                      "only their sizes are read (default: one with the most views)");
   AddOpenOptions(*command, &arguments->run);
   const std::string group = "Question";
   command

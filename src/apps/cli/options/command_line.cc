@@ -4,10 +4,10 @@
 #include <algorithm>
 #include <filesystem>
 #include <iterator>
+#include <set>
 #include <string_view>
 #include <utility>
 
-#include "apps/cli/commands.h"
 #include "apps/cli/options/home_path.h"
 #include "apps/cli/options/suggestion.h"
 
@@ -132,6 +132,11 @@ class Arranger {
     const bool path = std::ranges::any_of(kPathOptions, [&](std::string_view path_option) {
       return option.check_name(std::string(path_option));
     });
+    // Lists hold as much as one likes, and some options mean another one before them.
+    const bool single = option.get_items_expected_max() == 1 && !option.get_trigger_on_parse();
+    if (single && !given_.insert(&option).second) {
+      return InvalidArgument(name + " is given twice");
+    }
     options_.push_back(name);
     options_.push_back(path ? ExpandHome(value) : value);
     return OkStatus();
@@ -153,8 +158,8 @@ class Arranger {
   // is told that they are needed.
   void ExpectWords(int count) {
     for (CLI::Option* option : command_.get_options(IsPositional)) {
-      if (option->get_expected_max() != kMostWords) continue;
-      option->expected(std::max(count, 1), kMostWords)->allow_extra_args(false);
+      if (!option->get_allow_extra_args() || count == 0) continue;
+      option->expected(count)->allow_extra_args(false);
     }
   }
 
@@ -180,6 +185,7 @@ class Arranger {
   CLI::App& command_;
   std::span<const std::string> words_;
   size_t at_ = 0;
+  std::set<const CLI::Option*> given_;
   std::vector<std::string> options_;
   std::vector<std::string> rest_;
 };
