@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <system_error>
 #include <utility>
 
 #include "base/mapped_file.h"
@@ -30,8 +31,13 @@ std::vector<Bytes> Pieces(std::span<const Bytes> ranges) {
 
 }  // namespace
 
-ReadAhead::ReadAhead(std::vector<Bytes> ranges)
-    : ranges_(std::move(ranges)), thread_([this] { Run(); }) {}
+ReadAhead::ReadAhead(std::vector<Bytes> ranges) : ranges_(std::move(ranges)) {
+  try {
+    thread_ = std::thread([this] { Run(); });
+  } catch (const std::system_error&) {
+    // No thread is to be had: nothing is read ahead, everything comes when it is touched.
+  }
+}
 
 ReadAhead::~ReadAhead() {
   stop_.store(true, std::memory_order_relaxed);

@@ -4,8 +4,10 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <system_error>
 
 #include "base/clock.h"
+#include "base/refused_threads.h"
 #include "base/status.h"
 
 #if defined(__x86_64__)
@@ -20,6 +22,8 @@ namespace {
 // active takes part in each, and for who is not the low bits of the next that counts are others.
 constexpr uint32_t kActiveBits = 11;
 constexpr uint32_t kMaxWorkers = (1u << kActiveBits) - 1;
+
+std::atomic<int> refused_workers{0};
 
 void Pause() {
 #if defined(__x86_64__)
@@ -87,8 +91,16 @@ ThreadPool::ThreadPool(int threads, std::chrono::microseconds spin)
   if (!home_.empty() && static_cast<size_t>(threads) > home_.size()) spin_ = {};
   wanted_.value.store(static_cast<uint32_t>(threads));
   workers_.reserve(static_cast<size_t>(threads - 1));
-  for (int i = 1; i < threads; ++i) workers_.emplace_back([this, i] { WorkerLoop(i); });
+  try {
+    for (int i = 1; i < threads; ++i) workers_.emplace_back([this, i] { WorkerLoop(i); });
+  } catch (const std::system_error&) {
+    // A limit on processes, or no memory for a stack: the pool makes do with what there is.
+    refused_workers.fetch_add(threads - capacity());
+    SetActive(capacity());
+  }
 }
+
+int RefusedThreads() { return refused_workers.load(); }
 
 ThreadPool::~ThreadPool() {
   region_.value.store((generation_ + 1) << kActiveBits);

@@ -2,9 +2,14 @@
 
 #include <gtest/gtest.h>
 #include <sched.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <chrono>
+#include <fstream>
 #include <numeric>
+
+#include "base/refused_threads.h"
 
 namespace mcv {
 namespace {
@@ -71,6 +76,31 @@ TEST(ThreadPool, FarMoreThreadsThanProcessors) {
   }
   EXPECT_EQ(sum.load(), 50 * 999 * 500);
 }
+
+#ifndef MCV_SANITIZED  // which takes address space of its own
+// Exits with 0 if a pool that gets fewer threads than it wants works, and says how many are
+// missing.
+void TryPoolWithoutRoomForStacks() {
+  std::ifstream file("/proc/self/statm");
+  rlim_t pages = 0;
+  file >> pages;
+  const rlim_t most = pages * static_cast<rlim_t>(sysconf(_SC_PAGESIZE)) + (rlim_t{40} << 20);
+  const rlimit limit = {most, most};
+  if (setrlimit(RLIMIT_AS, &limit) != 0) _exit(1);
+  constexpr int kWanted = 64;
+  ThreadPool pool(kWanted);
+  std::atomic<int> ran{0};
+  pool.Run([&](int) { ran.fetch_add(1); });
+  const bool fewer = pool.capacity() < kWanted && pool.size() == pool.capacity();
+  const bool told = RefusedThreads() == kWanted - pool.capacity();
+  _exit(fewer && told && ran == pool.capacity() ? 0 : 1);
+}
+
+TEST(ThreadPool, MakesDoWithFewerThreads) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  EXPECT_EXIT(TryPoolWithoutRoomForStacks(), ::testing::ExitedWithCode(0), "");
+}
+#endif
 
 TEST(ThreadPool, PlacedWorkersRunWhereTheyWerePut) {
   const std::vector<int> cpus = ReadCpuTopology().CoresFirst();

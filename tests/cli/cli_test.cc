@@ -93,14 +93,6 @@ TEST_F(CliTest, Chats) {
   EXPECT_EQ(json["turns"][0]["pictures"][0], Picture());
 }
 
-TEST_F(CliTest, ChatGoesOnAfterAMistake) {
-  const Finished run =
-      RunProgram("chat -n 2 " + Model(), "/image nowhere.png\n/nonsense\nHi\n/quit\n");
-  EXPECT_THAT(run.output, HasSubstr("nowhere.png"));
-  EXPECT_THAT(run.output, HasSubstr("/help"));
-  EXPECT_EQ(run.exit_code, 1);
-}
-
 TEST_F(CliTest, UsageErrors) {
   EXPECT_EQ(RunProgram("").exit_code, 2);
   EXPECT_EQ(RunProgram("fly").exit_code, 2);

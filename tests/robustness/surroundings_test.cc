@@ -70,11 +70,15 @@ TEST_F(SurroundingsTest, AConversationThatDoesNotFitOnTheDiskLeavesNothing) {
 TEST_F(SurroundingsTest, ConversationsAreNotSavedOverFoldersAndDevices) {
   fs::create_directory(Path("talks"));
   fs::create_symlink("/dev/null", Path("device"));
-  const Finished run = RunProgram("chat -n 1" + Model(), "Hi\n/save " + Path("talks") + "\n/save " +
-                                                             Path("device") + "\n/quit\n");
-  EXPECT_EQ(run.exit_code, 1);
-  EXPECT_THAT(run.output, HasSubstr(Path("talks") + ": is a folder"));
-  EXPECT_THAT(run.output, HasSubstr(Path("device") + ": is not a regular file"));
+  const auto save = [&](const std::string& name) {
+    return RunProgram("chat -n 1" + Model(), "Hi\n/save " + Path(name) + "\n/quit\n");
+  };
+  const Finished folder = save("talks");
+  EXPECT_EQ(folder.exit_code, 1);
+  EXPECT_THAT(folder.output, HasSubstr(Path("talks") + ": is a folder"));
+  const Finished device = save("device");
+  EXPECT_EQ(device.exit_code, 1);
+  EXPECT_THAT(device.output, HasSubstr("is not a regular file"));
   EXPECT_EQ(FilesIn(folder_), 2u);
   EXPECT_TRUE(fs::is_symlink(Path("device")));
 }

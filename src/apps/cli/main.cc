@@ -1,14 +1,20 @@
 // The program: one sub-command per file, each declares its options and leaves what to run.
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <exception>
 #include <iostream>
+#include <new>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "apps/cli/commands.h"
 #include "apps/cli/exit_codes.h"
+#include "apps/cli/options/command_line.h"
 
 namespace {
 
@@ -28,10 +34,17 @@ int RunProgram(int argc, char** argv) {
   app.footer("Exit status: 0 ok, 1 failed, 2 usage, 3 bad input, 4 no room, 130 interrupted.");
   CommandChoice choice;
   for (auto* add : kCommands) add(app, &choice);
+  const std::vector<std::string> words(argv + 1, argv + argc);
+  mcv::cli::TellErrorsAsJson(mcv::cli::AsksForJson(words));
+  const std::string command = mcv::cli::CommandOf(app, words);
+  auto arranged = mcv::cli::ArrangeArguments(app, words);
+  if (!arranged.ok()) return mcv::cli::FailUsage(arranged.status().message(), command);
+  std::reverse(arranged->begin(), arranged->end());  // as the parser takes them
   try {
-    app.parse(argc, argv);
+    app.parse(std::move(arranged).value());
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? mcv::cli::kExitOk : mcv::cli::kExitUsage;
+    if (error.get_exit_code() != 0) return mcv::cli::FailUsage(error.what(), command);
+    return app.exit(error);  // prints the help or the version
   }
   return choice.run();
 }
@@ -46,6 +59,7 @@ int ExitCodeAfterOutput(int exit_code) {
   std::fputc('\n', stdout);
   std::fflush(stdout);
   const int error = errno;
+  // Not as JSON, whatever was asked for: that would go the same way.
   std::fprintf(stderr, "minicpmv: standard output: cannot write%s%s\n", error != 0 ? ": " : "",
                error != 0 ? std::strerror(error) : "");
   return error == ENOSPC ? mcv::cli::kExitNoRoom : mcv::cli::kExitFailure;
@@ -59,10 +73,9 @@ int main(int argc, char** argv) {
   try {
     return ExitCodeAfterOutput(RunProgram(argc, argv));
   } catch (const std::bad_alloc&) {
-    std::fprintf(stderr, "minicpmv: out of memory\n");
-    return mcv::cli::kExitNoRoom;
+    return mcv::cli::TellError("resource_exhausted", "out of memory", "out of memory",
+                               mcv::cli::kExitNoRoom);
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "minicpmv: internal error: %s\n", error.what());
-    return mcv::cli::kExitFailure;
+    return mcv::cli::Fail(mcv::Internal(error.what()));
   }
 }

@@ -88,7 +88,8 @@ Result<ImageInfo> ReadInfo(std::span<const std::byte> file, const Sniffed& sniff
     case PictureKind::kNotAccepted:
       break;
   }
-  return Unsupported("this is " + sniffed.name + "; accepted are JPEG, PNG and WebP pictures");
+  return Unsupported("this is " + sniffed.name + "; accepted are JPEG, PNG and WebP pictures" +
+                     std::string(HowToConvert(sniffed.name)));
 }
 
 Result<DecodedImage> DecodeStored(std::span<const std::byte> file, const Sniffed& sniffed,

@@ -147,4 +147,27 @@ Sniffed SniffPicture(std::span<const std::byte> bytes) {
           "a file of an unknown kind (it begins with the bytes " + HexOf(file.substr(0, 8)) + ")"};
 }
 
+std::string_view HowToConvert(std::string_view name) {
+  struct Way {
+    std::string_view part;  // of the name
+    std::string_view command;
+  };
+  constexpr Way kWays[] = {
+      {"HEI", "; to convert it: heif-convert FILE picture.jpg"},
+      {"AVIF", "; to convert it: heif-convert FILE picture.png"},
+      {"JPEG XL", "; to convert it: djxl FILE picture.png"},
+      {"SVG", "; to convert it: rsvg-convert FILE -o picture.png"},
+      {"PDF", "; to convert its first page: pdftoppm -png -r 150 -f 1 -l 1 FILE page"},
+      {"video", "; to take a frame: ffmpeg -i FILE -frames:v 1 picture.png"},
+      {"animation", "; to take a frame: ffmpeg -i FILE -frames:v 1 picture.png"},
+      {"a GIF", "; to convert its first frame: magick 'FILE[0]' picture.png"},
+      {"picture", "; to convert it: magick FILE picture.png"},
+      {"(ICO)", "; to convert it: magick FILE picture.png"},
+  };
+  for (const Way& way : kWays) {
+    if (name.find(way.part) != std::string_view::npos) return way.command;
+  }
+  return "";
+}
+
 }  // namespace mcv

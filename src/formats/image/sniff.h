@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 
 namespace mcv {
 
@@ -16,5 +17,9 @@ struct Sniffed {
 };
 
 Sniffed SniffPicture(std::span<const std::byte> file);
+
+// How to make a PNG or JPEG of what bears such a name: "; to convert it: ...", or "" for what is no
+// picture.
+std::string_view HowToConvert(std::string_view name);
 
 }  // namespace mcv

@@ -20,6 +20,14 @@ TEST(SniffTest, NamesWhatIsAccepted) {
   EXPECT_EQ(Sniff("RIFF\x10\0\0\0WEBPVP8L"sv).kind, PictureKind::kWebp);
 }
 
+TEST(SniffTest, SaysHowToConvertPictures) {
+  EXPECT_NE(HowToConvert("a GIF picture").find("first frame"), std::string_view::npos);
+  EXPECT_NE(HowToConvert("a HEIC picture").find("heif-convert"), std::string_view::npos);
+  EXPECT_NE(HowToConvert("a BMP picture").find("magick"), std::string_view::npos);
+  EXPECT_EQ(HowToConvert("a text file"), "");
+  EXPECT_EQ(HowToConvert("an empty file"), "");
+}
+
 TEST(SniffTest, NamesWhatIsNot) {
   const struct {
     std::string_view file, name;

@@ -1,17 +1,15 @@
 // minicpmv ask PICTURE... "question": one answer, streamed, then the end.
-#include <unistd.h>
-
 #include <CLI/CLI.hpp>
 #include <cstdio>
-#include <iostream>
-#include <iterator>
 #include <memory>
 
 #include "apps/cli/commands.h"
+#include "apps/cli/commands/ask_words.h"
 #include "apps/cli/commands/picture_loading.h"
 #include "apps/cli/exit_codes.h"
 #include "apps/cli/options/run_options.h"
 #include "apps/cli/reports/report.h"
+#include "apps/cli/terminal/shown_text.h"
 #include "apps/cli/terminal/terminal.h"
 
 namespace mcv::cli {
@@ -19,14 +17,10 @@ namespace {
 
 struct AskArguments {
   RunOptions run;
-  std::vector<std::string> words;  // pictures, then the question
+  AskGiven given;
+  std::string prompt;
+  std::string file;
 };
-
-// A question of "-" is read from standard input, so that long or multi-line text can be piped in.
-std::string QuestionText(const std::string& word) {
-  if (word != "-") return word;
-  return std::string(std::istreambuf_iterator<char>(std::cin), {});
-}
 
 AskCallbacks StreamTo(bool quiet, ProgressLine* line) {
   AskCallbacks callbacks;
@@ -36,58 +30,74 @@ AskCallbacks StreamTo(bool quiet, ProgressLine* line) {
   callbacks.on_text = [quiet, line](std::string_view text) {
     line->Wipe();
     if (quiet) return;
-    std::fwrite(text.data(), 1, text.size(), stdout);
-    std::fflush(stdout);
+    PrintAnswer(text);
+    if (OutputIsClosed()) Interrupted() = true;  // nobody reads the rest
   };
   return callbacks;
 }
 
 Result<Answer> AnswerQuestion(const CLI::App& app, const AskArguments& arguments,
-                              const Engine& engine, Session& session,
+                              const AskWords& words, const AskOptions& options, Session& session,
                               std::vector<LoadedPicture>* pictures) {
   if (app.count("--system") > 0) MCV_RETURN_IF_ERROR(session.SetSystem(arguments.run.system));
   Question question;
-  question.text = QuestionText(arguments.words.back());
-  for (size_t i = 0; i + 1 < arguments.words.size(); ++i) {
-    MCV_ASSIGN_OR_RETURN(LoadedPicture picture,
-                         LoadPicture(arguments.words[i], arguments.run, session));
+  MCV_ASSIGN_OR_RETURN(question.text, ReadQuestion(arguments.given, words));
+  for (const std::string& path : words.pictures) {
+    MCV_ASSIGN_OR_RETURN(LoadedPicture picture, LoadPicture(path, arguments.run, session));
     PrintNotes(picture.notes, picture.path);
     question.images.push_back(picture.number);
     pictures->push_back(std::move(picture));
   }
   ProgressLine line(ShowsProgress(arguments.run.no_progress));
-  return session.Ask(question,
-                     ToAskOptions(app, arguments.run, engine.config().version, &Interrupted()),
-                     StreamTo(arguments.run.json, &line));
+  return session.Ask(question, options, StreamTo(arguments.run.json, &line));
+}
+
+void TellEnd(const Answer& answer, const AskOptions& options, bool names_seed) {
+  if (answer.reason == StopReason::kContextFull) {
+    Print(stderr, "note: the context is full; the answer may be cut off (--ctx)\n");
+  }
+  if (answer.reason == StopReason::kMaxTokens) {
+    Print(stderr, "note: the answer was cut off after " +
+                      std::to_string(answer.stats.generated_tokens) +
+                      " tokens; --max-tokens (-n) allows more\n");
+  }
+  if (IsSampled(options.sampling) && !names_seed) {
+    Print(stderr, SeedNote(options.sampling.seed));
+  }
 }
 
 int RunAsk(const CLI::App& app, const AskArguments& arguments) {
+  const auto words = SortWords(arguments.given);
+  if (!words.ok()) return FailUsage(words.status().message(), "ask");
   Interrupted();  // installs the handler before the long work
+  const std::vector<std::string> ignored = IgnoredOptions(app, arguments.run);
+  if (!arguments.run.json) PrintNotes(ignored, "options");
   auto engine = OpenEngine(arguments.run);
   if (!engine.ok()) return Fail(engine.status());
   PrintNotes((*engine)->notes(), "model");
   auto session = (*engine)->NewSession();
   if (!session.ok()) return Fail(session.status());
+  TellRefusedThreads();
 
+  const AskOptions options =
+      ToAskOptions(app, arguments.run, (*engine)->config().version, &Interrupted());
   std::vector<LoadedPicture> pictures;
-  auto answer = AnswerQuestion(app, arguments, **engine, **session, &pictures);
+  auto answer = AnswerQuestion(app, arguments, *words, options, **session, &pictures);
   if (!answer.ok()) return Fail(answer.status());
   if (arguments.run.json) {
+    nlohmann::json json = AnswerJson(**engine, **session, pictures, *answer);
+    if (IsSampled(options.sampling)) json["seed"] = options.sampling.seed;
+    json["notes"] = ignored;
     // Tokens may split a character that never completes: replace what is not UTF-8.
-    std::cout << AnswerJson(**engine, **session, pictures, *answer)
-                     .dump(2, ' ', false, nlohmann::json::error_handler_t::replace)
-              << "\n";
+    PrintJson(json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
   } else {
-    std::printf("\n");
-    std::fflush(stdout);  // before the statistics, where both go to one pipe
+    PrintAnswer("\n");
     if (arguments.run.stats) {
-      std::fprintf(stderr, "%s", StatsText(**engine, **session, pictures, answer->stats).c_str());
+      Print(stderr, StatsText(**engine, **session, pictures, answer->stats));
     }
+    TellEnd(*answer, options, NamesSeed(arguments.run));
   }
-  if (answer->reason == StopReason::kContextFull) {
-    std::fprintf(stderr, "note: the context is full; the answer may be cut off (--ctx)\n");
-  }
-  std::fflush(stdout);
+  if (OutputIsClosed()) return kExitOk;  // main says what is wrong with it
   return answer->reason == StopReason::kCancelled ? kExitInterrupted : kExitOk;
 }
 
@@ -97,14 +107,31 @@ void AddAskCommand(CLI::App& app, CommandChoice* choice) {
   auto arguments = std::make_shared<AskArguments>();
   CLI::App* command = app.add_subcommand("ask", "Answer a question about pictures");
   command
-      ->add_option("words", arguments->words,
-                   "PICTURE... \"question\" ('-': read the question from standard input)")
-      ->required()
+      ->add_option("words", arguments->given.words,
+                   "pictures, then the question. '-' is standard input: a picture, or as the last "
+                   "word the question. A question that begins with a dash comes after --")
       ->option_text("PICTURE... QUESTION");
+  const std::string group = "Question";
+  CLI::Option* prompt =
+      command->add_option("-p,--prompt", arguments->prompt, "the question; all words are pictures")
+          ->group(group);
+  CLI::Option* file =
+      command->add_option("-f,--file", arguments->file, "a file that holds the question, or -")
+          ->group(group);
+  command->add_option("--image", arguments->given.images, "a picture (repeatable)")
+      ->option_text("FILE ...")
+      ->allow_extra_args(false)
+      ->group(group);
   AddRunOptions(*command, &arguments->run);
-  command->add_flag("--json", arguments->run.json, "one JSON object when the answer is complete")
+  command
+      ->add_flag("--json", arguments->run.json,
+                 "one JSON object when the answer is complete; errors are one, too")
       ->group("Output");
-  command->callback([=] { choice->run = [=] { return RunAsk(*command, *arguments); }; });
+  command->callback([=] {
+    if (prompt->count() > 0) arguments->given.prompt = arguments->prompt;
+    if (file->count() > 0) arguments->given.file = arguments->file;
+    choice->run = [=] { return RunAsk(*command, *arguments); };
+  });
 }
 
 }  // namespace mcv::cli

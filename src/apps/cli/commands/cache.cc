@@ -6,6 +6,8 @@
 #include "apps/cli/commands.h"
 #include "apps/cli/exit_codes.h"
 #include "apps/cli/options/cache_folder.h"
+#include "apps/cli/options/home_path.h"
+#include "apps/cli/terminal/shown_text.h"
 #include "apps/cli/terminal/terminal.h"
 #include "engine/pictures/picture_store.h"
 
@@ -20,7 +22,7 @@ struct CacheArguments {
 
 Result<PictureStoreSummary> LookAt(const CacheArguments& arguments) {
   const std::string folder = arguments.folder.empty() ? DefaultCacheFolder() : arguments.folder;
-  if (folder.empty() || folder == "off") {
+  if (folder.empty() || IsOff(folder)) {
     return NotFound("no cache is in use: name its folder with --picture-cache or $MCV_CACHE_DIR");
   }
   if (arguments.clear) MCV_RETURN_IF_ERROR(PictureStore::Clear(folder));
@@ -37,10 +39,10 @@ int RunCache(const CacheArguments& arguments) {
                                  {"disk_bytes", summary->disk_bytes}};
     const std::string text =
         json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
-    std::fwrite(text.data(), 1, text.size(), stdout);
+    PrintJson(text);
     return kExitOk;
   }
-  std::printf("file      %s\n", summary->file.c_str());
+  Print(stdout, "file      " + ShownName(summary->file) + "\n");
   std::printf("pictures  %lld\n", static_cast<long long>(summary->num_pictures));
   std::printf("rows      %s\n", FormatBytes(static_cast<uint64_t>(summary->rows_bytes)).c_str());
   std::printf("on disk   %s\n", FormatBytes(static_cast<uint64_t>(summary->disk_bytes)).c_str());

@@ -4,7 +4,9 @@
 
 #include "apps/cli/commands.h"
 #include "apps/cli/exit_codes.h"
+#include "apps/cli/options/home_path.h"
 #include "apps/cli/reports/model_report.h"
+#include "apps/cli/terminal/shown_text.h"
 
 namespace mcv::cli {
 namespace {
@@ -18,15 +20,15 @@ struct InspectArguments {
 
 // 0 for a complete model, 3 for anything that cannot be run.
 int RunInspect(const InspectArguments& arguments) {
-  const auto report = MakeModelReport(arguments.path, arguments.mmproj);
+  const auto report = MakeModelReport(ExpandHome(arguments.path), arguments.mmproj);
   if (!report.ok()) return Fail(report.status());
   // Names and templates come from files: what is not UTF-8 is replaced.
-  const std::string text =
-      arguments.json
-          ? ReportJson(*report).dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n"
-          : ReportText(*report, arguments.show);
-  std::fwrite(text.data(), 1, text.size(), stdout);
-  std::fflush(stdout);
+  if (arguments.json) {
+    PrintJson(ReportJson(*report).dump(2, ' ', false, nlohmann::json::error_handler_t::replace) +
+              "\n");
+  } else {
+    Print(stdout, ReportText(*report, arguments.show));
+  }
   return report->ok() ? kExitOk : kExitBadInput;
 }
 

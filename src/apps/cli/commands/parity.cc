@@ -7,6 +7,8 @@
 
 #include "apps/cli/commands.h"
 #include "apps/cli/exit_codes.h"
+#include "apps/cli/options/home_path.h"
+#include "apps/cli/terminal/shown_text.h"
 #include "apps/cli/terminal/terminal.h"
 #include "apps/parity/replay.h"
 
@@ -27,10 +29,14 @@ int RunParity(const ParityArguments& arguments) {
   options.on_progress = [&line](const std::string& what, int64_t done, int64_t total) {
     line.Show(what, done, total, 0.0);
   };
-  const auto report = parity::ReplayGoldens(arguments.folder, options);
+  const auto report = parity::ReplayGoldens(ExpandHome(arguments.folder), options);
   line.Wipe();
   if (!report.ok()) return Fail(report.status());
-  std::fputs((arguments.json ? report->Json() : report->Table()).c_str(), stdout);
+  if (arguments.json) {
+    PrintJson(report->Json());
+  } else {
+    Print(stdout, report->Table());
+  }
   return report->ok() ? kExitOk : kExitFailure;
 }
 

@@ -11,11 +11,10 @@ namespace mcv::cli {
 namespace {
 
 // Before its pixels are taken.
-Status CheckRoom(const std::string& path, const RunOptions& options, const Session& session) {
-  MCV_ASSIGN_OR_RETURN(const ImageInfo info, LoadImageInfo(path));
+Status CheckRoom(const PictureFile& file, const RunOptions& options, const Session& session) {
+  MCV_ASSIGN_OR_RETURN(const ImageInfo info, file.Info());
   const auto [width, height] = UprightSize(info, options);
-  return session.RoomForPicture(width, height, static_cast<int64_t>(MostDecodingBytes(info)))
-      .Annotate(path);
+  return session.RoomForPicture(width, height, static_cast<int64_t>(MostDecodingBytes(info)));
 }
 
 }  // namespace
@@ -30,9 +29,12 @@ Result<LoadedPicture> LoadPicture(const std::string& path, const RunOptions& opt
   ImageOptions image_options;
   image_options.apply_orientation = !options.as_stored;
   image_options.alpha_over_white = !options.as_stored;
-  if (!options.memory_limit.empty()) MCV_RETURN_IF_ERROR(CheckRoom(path, options, session));
+  MCV_ASSIGN_OR_RETURN(const PictureFile file, PictureFile::Open(path));
+  if (!options.memory_limit.empty()) {
+    MCV_RETURN_IF_ERROR(CheckRoom(file, options, session).Annotate(path));
+  }
   const auto start = std::chrono::steady_clock::now();
-  MCV_ASSIGN_OR_RETURN(DecodedImage decoded, LoadImage(path, image_options));
+  MCV_ASSIGN_OR_RETURN(DecodedImage decoded, file.Decode(image_options));
 
   LoadedPicture picture;
   picture.path = path;

@@ -7,8 +7,10 @@
 #include "apps/cli/commands.h"
 #include "apps/cli/commands/picture_loading.h"
 #include "apps/cli/exit_codes.h"
+#include "apps/cli/options/home_path.h"
 #include "apps/cli/options/run_options.h"
 #include "apps/cli/reports/plan_report.h"
+#include "apps/cli/terminal/shown_text.h"
 #include "formats/image/image.h"
 
 namespace mcv::cli {
@@ -28,7 +30,8 @@ Status AddPictures(const PlanArguments& arguments, PlannedRun* run) {
   }
   run->request.pictures.clear();
   for (const std::string& path : arguments.pictures) {
-    MCV_ASSIGN_OR_RETURN(const ImageInfo info, LoadImageInfo(path));
+    MCV_ASSIGN_OR_RETURN(const PictureFile file, PictureFile::Open(ExpandHome(path)));
+    MCV_ASSIGN_OR_RETURN(const ImageInfo info, file.Info());
     const PixelSize size = UprightSize(info, arguments.run);
     PictureShape shape = PictureShapeOf(run->model.config, size.width, size.height);
     shape.decoding_bytes = static_cast<int64_t>(MostDecodingBytes(info));
@@ -72,14 +75,15 @@ int RunPlan(const PlanArguments& arguments) {
   const auto report = MakePlanReport(arguments);
   if (!report.ok()) return Fail(report.status());
   // Names come from files: what is not UTF-8 is replaced.
-  const std::string text =
-      arguments.run.json
-          ? PlanJson(*report).dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n"
-          : PlanText(*report);
-  std::fwrite(text.data(), 1, text.size(), stdout);
-  std::fflush(stdout);
-  if (!report->refusal.ok()) {
-    std::fprintf(stderr, "minicpmv: %s\n", report->refusal.ToString().c_str());
+  if (arguments.run.json) {
+    nlohmann::json json = PlanJson(*report);
+    if (!report->refusal.ok()) json["refusal"] = report->refusal.message();
+    PrintJson(json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+  } else {
+    Print(stdout, PlanText(*report));
+  }
+  if (!report->refusal.ok() && !arguments.run.json) {
+    Print(stderr, "minicpmv: " + report->refusal.ToString() + "\n");
   }
   return report->fits_limit() && report->fits_machine() ? kExitOk : kExitNoRoom;
 }

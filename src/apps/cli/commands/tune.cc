@@ -7,6 +7,7 @@
 #include "apps/cli/commands.h"
 #include "apps/cli/exit_codes.h"
 #include "apps/cli/options/run_options.h"
+#include "apps/cli/terminal/shown_text.h"
 #include "apps/cli/terminal/terminal.h"
 #include "engine/threads/tuner.h"
 #include "engine/threads/tuning_file.h"
@@ -116,20 +117,18 @@ Status TuneModel(const TuneArguments& arguments) {
   const TuningEntry entry = {
       MachineKey(ReadCpuTopology(), engine->target_name(), engine->options().numerics),
       ModelKey(engine->files()), result.settings};
-  std::string text;
   if (arguments.run.json) {
-    text = ResultJson(result, entry, path)
-               .dump(2, ' ', false, nlohmann::json::error_handler_t::replace) +
-           "\n";
+    PrintJson(ResultJson(result, entry, path)
+                  .dump(2, ' ', false, nlohmann::json::error_handler_t::replace) +
+              "\n");
   } else {
-    text = "machine  " + entry.machine + "\nmodel    " + entry.model + "\n";
+    std::string text = "machine  " + entry.machine + "\nmodel    " + entry.model + "\n";
     for (const StageTuning& stage : result.stages) text += StageText(stage);
+    Print(stdout, text);
   }
-  std::fwrite(text.data(), 1, text.size(), stdout);
-  std::fflush(stdout);
   if (path.empty()) return OkStatus();
   MCV_RETURN_IF_ERROR(Remember(entry, path));
-  std::fprintf(stderr, "remembered in %s\n", path.c_str());
+  Print(stderr, "remembered in " + ShownName(path) + "\n");
   return OkStatus();
 }
 

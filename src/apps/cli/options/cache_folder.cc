@@ -2,6 +2,8 @@
 
 #include <cstdlib>
 
+#include "apps/cli/options/home_path.h"
+
 namespace mcv::cli {
 namespace {
 
@@ -14,7 +16,7 @@ std::string Variable(const char* name) {
 
 std::string DefaultCacheFolder() {
   const std::string own = Variable("MCV_CACHE_DIR");
-  if (!own.empty()) return own == "off" ? "" : own;
+  if (!own.empty()) return IsOff(own) ? "" : ExpandHome(own);
   // The XDG rules: a path that is not absolute does not count.
   const std::string caches = Variable("XDG_CACHE_HOME");
   if (caches.starts_with('/')) return caches + "/minicpmv";
@@ -31,7 +33,7 @@ std::shared_ptr<PictureCache> MakePictureCache(const std::string& choice, int64_
   PictureCacheOptions options;
   options.folder = choice.empty() ? DefaultCacheFolder() : choice;
   options.max_disk_bytes = max_disk_bytes;
-  if (choice == "off" || options.folder.empty()) return nullptr;
+  if (IsOff(choice) || options.folder.empty()) return nullptr;
   return std::make_shared<PictureCache>(std::move(options));
 }
 

@@ -3,10 +3,14 @@
 #include <CLI/CLI.hpp>
 #include <charconv>
 #include <cstdlib>
+#include <filesystem>
 #include <optional>
+#include <system_error>
 
 #include "apps/cli/options/cache_folder.h"
 #include "apps/cli/options/default_model.h"
+#include "apps/cli/options/home_path.h"
+#include "apps/cli/options/number_option.h"
 #include "apps/cli/options/size_option.h"
 #include "engine/threads/tuning_file.h"
 #include "formats/printable.h"
@@ -67,7 +71,7 @@ void AddModelOptions(CLI::App& app, RunOptions* o) {
   app.add_option("--ctx", o->engine.context,
                  "context length in positions (default: the model's, "
                  "at most 8192)")
-      ->check(CLI::Range(int64_t{16}, int64_t{1} << 20))
+      ->transform(CLI::Validator([](std::string& text) { return CheckContext(text); }, "16 to 1M"))
       ->group(group);
   app.add_option("--positions", o->positions,
                  "encoder positions: strip (2.5 as published) or grid (2.5 as llama.cpp runs it)")
@@ -158,7 +162,7 @@ void AddAnswerOptions(CLI::App& app, RunOptions* o) {
       ->check(CLI::Range(0, 1 << 20))
       ->group(group);
   app.add_option("--top-p", o->top_p, "keep the fewest that reach p")
-      ->check(CLI::Range(0.0, 1.0))
+      ->check(CLI::Validator([](std::string& text) { return CheckShare(text); }, "above 0 to 1"))
       ->group(group);
   app.add_option("--min-p", o->min_p, "keep those this times as likely as the likeliest")
       ->check(CLI::Range(0.0, 1.0))
@@ -166,11 +170,19 @@ void AddAnswerOptions(CLI::App& app, RunOptions* o) {
   app.add_option("--repetition-penalty", o->repetition_penalty, "over generated tokens")
       ->check(CLI::Range(0.01, 100.0))
       ->group(group);
-  app.add_option("--seed", o->seed, "of the sampler")->group(group);
+  app.add_option("--seed", o->seed,
+                 "of the sampler, so that an answer can be had again (default: -1, any; the one "
+                 "that was used is told)")
+      ->check(CLI::Validator([](std::string& text) { return CheckSeed(text); }, "NUMBER"))
+      ->option_text("NUMBER")
+      ->group(group);
   app.add_option("--beams", o->beams, "beam search; the paper evaluates with 3")
       ->check(CLI::Range(1, 64))
       ->group(group);
-  app.add_option("--stop", o->stop, "end the answer before this text (repeatable)")->group(group);
+  app.add_option("--stop", o->stop, "end the answer before this text (repeatable)")
+      ->option_text("TEXT ...")
+      ->allow_extra_args(false)  // one for each --stop: what follows is a picture or the question
+      ->group(group);
   app.add_option("--system", o->system, "system message")->group(group);
 }
 
@@ -180,7 +192,19 @@ void AddOutputOptions(CLI::App& app, RunOptions* o) {
   app.add_flag("--no-progress", o->no_progress, "no progress line on the terminal")->group(group);
 }
 
-bool Given(const CLI::App& app, const std::string& name) { return app.count(name) > 0; }
+bool Given(const CLI::App& app, const std::string& name) {
+  const CLI::Option* option = app.get_option_no_throw(name);
+  return option != nullptr && option->count() > 0;
+}
+
+// A folder that is named by "." or with a slash behind it has its own name in what is shown.
+void NameFolder(std::string* model) {
+  const std::filesystem::path name = std::filesystem::path(*model).filename();
+  if (model->empty() || (!name.empty() && name != "." && name != "..")) return;
+  std::error_code error;
+  const std::filesystem::path folder = std::filesystem::canonical(*model, error);
+  if (!error && folder.has_filename()) *model = folder.string();
+}
 
 }  // namespace
 
@@ -209,7 +233,7 @@ Result<EngineOptions> ToEngineOptions(const RunOptions& options) {
   }
   SetThreads(options, &engine);
   engine.tuning = options.tuning.empty() ? DefaultTuningFile() : options.tuning;
-  if (engine.tuning == "off") engine.tuning.clear();
+  if (IsOff(engine.tuning)) engine.tuning.clear();
   if (engine.model.empty() && !engine.mmproj.empty()) {
     return InvalidArgument("--mmproj was given without --model: which LLM does it belong to?");
   }
@@ -231,11 +255,21 @@ AskOptions ToAskOptions(const CLI::App& app, const RunOptions& options, Version 
     ask.sampling.repetition_penalty = options.repetition_penalty;
   }
   if (options.beams > 1) ask.sampling.num_beams = options.beams;
-  ask.sampling.seed = options.seed;
+  if (IsSampled(ask.sampling)) ask.sampling.seed = SeedOf(options.seed).value_or(AnySeed());
   ask.max_tokens = options.max_tokens;
   ask.stop_strings = options.stop;
   ask.cancel = cancel;
   return ask;
+}
+
+bool IsSampled(const SamplingOptions& sampling) {
+  return sampling.temperature > 0.0f && sampling.num_beams == 1;
+}
+
+bool NamesSeed(const RunOptions& options) { return SeedOf(options.seed).has_value(); }
+
+std::string SeedNote(uint64_t seed) {
+  return "note: sampled with --seed " + std::to_string(seed) + ", which gives this answer again\n";
 }
 
 Result<EngineOptions> ChooseModel(const RunOptions& options) {
@@ -243,11 +277,12 @@ Result<EngineOptions> ChooseModel(const RunOptions& options) {
   if (engine.model.empty()) {
     const char* named = std::getenv("MCV_MODEL");
     if (named != nullptr && *named != '\0') {
-      engine.model = named;
+      engine.model = ExpandHome(named);
     } else {
       MCV_RETURN_IF_ERROR(UseBuiltInModel(&engine));
     }
   }
+  NameFolder(&engine.model);
   return engine;
 }
 

@@ -36,7 +36,7 @@ struct RunOptions {
   float top_p = 1.0f;
   float min_p = 0.0f;
   float repetition_penalty = 1.0f;
-  uint64_t seed = 0;
+  std::string seed;  // a number; "-1" or empty: any
   int beams = 1;
   int64_t max_tokens = 0;
   std::vector<std::string> stop;
@@ -55,8 +55,18 @@ void AddRunOptions(CLI::App& app, RunOptions* options);
 
 // What the parsed options mean for the engine and for an answer. InvalidArgument names the option.
 Result<EngineOptions> ToEngineOptions(const RunOptions& options);
+// Where the answer is sampled and nobody named a seed, the options hold one that is new each time.
 AskOptions ToAskOptions(const CLI::App& app, const RunOptions& options, Version version,
                         const std::atomic<bool>* cancel);
+
+// Whether an answer with these options depends on their seed.
+bool IsSampled(const SamplingOptions& sampling);
+// Said wherever an answer was sampled with a seed that nobody named: how to have it again.
+std::string SeedNote(uint64_t seed);
+bool NamesSeed(const RunOptions& options);
+
+// What was given on the command line and has no effect beside the rest of it, one sentence each.
+std::vector<std::string> IgnoredOptions(const CLI::App& app, const RunOptions& options);
 
 // The same with the model chosen: --model, else $MCV_MODEL, else the one built into the program.
 Result<EngineOptions> ChooseModel(const RunOptions& options);

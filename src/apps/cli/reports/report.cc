@@ -2,6 +2,7 @@
 
 #include <cstdio>
 
+#include "apps/cli/terminal/shown_text.h"
 #include "apps/cli/terminal/terminal.h"
 
 namespace mcv::cli {
@@ -63,8 +64,9 @@ std::string PictureLine(const LoadedPicture& picture, const PictureStats& stats)
 std::string StatsText(const Engine& engine, const Session& session,
                       const std::vector<LoadedPicture>& pictures, const AnswerStats& stats) {
   std::string text;
-  text += Line("model", engine.config().name + " (" + std::string(engine.config().row().name) +
-                            "), " + std::string(engine.target_name()) + ", " +
+  text += Line("model", ShownName(engine.config().name) + " (" +
+                            std::string(engine.config().row().name) + "), " +
+                            std::string(engine.target_name()) + ", " +
                             std::to_string(engine.threads()) + " threads");
   text += Line("threads", ThreadsLine(engine));
   text += Line("load", FormatSeconds(engine.load_seconds()));

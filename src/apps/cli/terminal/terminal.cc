@@ -1,40 +1,27 @@
 #include "apps/cli/terminal/terminal.h"
 
-#include <signal.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <cstdio>
 
-#include "apps/cli/exit_codes.h"
+#include "apps/cli/terminal/shown_text.h"
+#include "base/refused_threads.h"
 
 namespace mcv::cli {
 namespace {
 
-std::atomic<bool> interrupted{false};
-
-// Only async-signal-safe work: a flag, or the end.
-void OnSignal(int) {
-  if (interrupted.exchange(true)) _exit(kExitInterrupted);
-}
-
-void InstallHandler() {
-  struct sigaction action {};
-  action.sa_handler = OnSignal;
-  sigemptyset(&action.sa_mask);
-  // No SA_RESTART: a prompt that waits for a line must wake up.
-  sigaction(SIGINT, &action, nullptr);
-  sigaction(SIGTERM, &action, nullptr);
-}
-
 constexpr int kProgressWidth = 24;
 
-}  // namespace
-
-std::atomic<bool>& Interrupted() {
-  static const bool installed = (InstallHandler(), true);
-  (void)installed;
-  return interrupted;
+// Asked for each time: windows change.
+size_t TerminalColumns() {
+  constexpr size_t kUsual = 80;
+  winsize size{};
+  if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col < 2) return kUsual;
+  return size.ws_col;
 }
+
+}  // namespace
 
 bool ShowsProgress(bool turned_off) { return !turned_off && isatty(STDERR_FILENO) != 0; }
 
@@ -42,10 +29,11 @@ void ProgressLine::Show(const std::string& label, int64_t done, int64_t total,
                         double seconds_left) {
   if (!enabled_ || total <= 0) return;
   const int filled = static_cast<int>(kProgressWidth * done / total);
-  std::string line = "\r\033[K" + label + "  [" + std::string(static_cast<size_t>(filled), '#') +
+  std::string line = ShownName(label) + "  [" + std::string(static_cast<size_t>(filled), '#') +
                      std::string(static_cast<size_t>(kProgressWidth - filled), '.') + "]  " +
                      std::to_string(done) + "/" + std::to_string(total);
   if (seconds_left > 0) line += "  " + FormatSeconds(seconds_left) + " left";
+  line = "\r\033[K" + CutToColumns(line, TerminalColumns() - 1);
   std::fputs(line.c_str(), stderr);
   std::fflush(stderr);
   drawn_ = true;
@@ -60,8 +48,16 @@ void ProgressLine::Wipe() {
 
 void PrintNotes(const std::vector<std::string>& notes, const std::string& about) {
   for (const std::string& note : notes) {
-    std::fprintf(stderr, "note: %s: %s\n", about.c_str(), note.c_str());
+    Print(stderr, "note: " + ShownName(about) + ": " + note + "\n");
   }
+}
+
+void TellRefusedThreads() {
+  const int refused = RefusedThreads();
+  if (refused == 0) return;
+  Print(stderr, "note: threads: the system refused " + std::to_string(refused) +
+                    " (a limit on processes or memory?), so everything takes longer; " +
+                    "the answer is the same\n");
 }
 
 std::string FormatSeconds(double seconds) {

@@ -1,23 +1,19 @@
-// What a person sees while the machine works: one progress line on a terminal, nothing when piped;
-// and Ctrl-C as a flag that the work looks at.
+// What a person sees while the machine works: one progress line on a terminal, nothing when piped.
 #pragma once
 
-#include <atomic>
+#include <cstdint>
 #include <string>
 #include <vector>
 
-#include "engine/session.h"
+#include "apps/cli/terminal/interrupts.h"
 
 namespace mcv::cli {
-
-// The flag that the first Ctrl-C (or SIGTERM) sets; a second one ends the process at once with 130.
-// Installed on first use.
-std::atomic<bool>& Interrupted();
 
 // True when both the program's progress goes to a terminal and nobody turned it off.
 bool ShowsProgress(bool turned_off);
 
-// One line on standard error that is drawn over and wiped when done.
+// One line on standard error that is drawn over and wiped when done; never wider than the terminal,
+// which would keep what flows over.
 class ProgressLine {
  public:
   explicit ProgressLine(bool enabled) : enabled_(enabled) {}
@@ -36,6 +32,9 @@ class ProgressLine {
 
 // One line on standard error for each: "note: about: ...".
 void PrintNotes(const std::vector<std::string>& notes, const std::string& about);
+
+// A note where the system gave fewer threads than were to be used.
+void TellRefusedThreads();
 
 // "850 ms", "12 s", "3 min 20 s".
 std::string FormatSeconds(double seconds);
