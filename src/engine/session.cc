@@ -53,14 +53,55 @@ Status Session::SetSystem(const std::string& system) {
 
 void Session::Clear() {
   GoBack({});
-  turns_.clear();
-  unread_.clear();
-  state_ = ChatState();
+  places_.clear();
 }
 
-void Session::GoBack(const SequenceMark& mark) {
-  sequence_->Rewind(mark);
-  held_.resize(static_cast<size_t>(mark.length));
+void Session::GoBack(const Place& place) {
+  sequence_->Rewind(place.mark);
+  held_.resize(static_cast<size_t>(place.mark.length));
+  unread_ = place.unread;
+  state_ = place.state;
+  turns_.resize(place.turns);
+}
+
+Status Session::ForgetLastTurn() {
+  if (places_.empty()) {
+    return InvalidArgument(turns_.empty()
+                               ? "nothing has been asked that could be taken back"
+                               : "the last question was read together with what came before it and "
+                                 "cannot be taken back alone; clear the conversation instead");
+  }
+  GoBack(places_.back());
+  places_.pop_back();
+  return OkStatus();
+}
+
+struct Session::Whole {
+  std::unique_ptr<TextSequence> sequence;
+  std::vector<int32_t> held, unread;
+  std::vector<Place> places;
+  std::vector<Turn> turns;
+  ChatState state;
+};
+
+// Leaves an empty conversation.
+Session::Whole Session::TakeWhole() {
+  Whole whole{std::exchange(sequence_, parts_.scheduler->NewSequence()),
+              std::exchange(held_, {}),
+              std::exchange(unread_, {}),
+              std::exchange(places_, {}),
+              std::exchange(turns_, {}),
+              std::exchange(state_, {})};
+  return whole;
+}
+
+void Session::PutBack(Whole whole) {
+  sequence_ = std::move(whole.sequence);
+  held_ = std::move(whole.held);
+  unread_ = std::move(whole.unread);
+  places_ = std::move(whole.places);
+  turns_ = std::move(whole.turns);
+  state_ = whole.state;
 }
 
 Status Session::CheckQuestion(const Question& question, const AskOptions& options) const {
@@ -87,33 +128,64 @@ int64_t Session::MostTokens(const AskOptions& options) const {
              : DefaultSampling(parts_.config->version, SamplingPreset::kGreedy).max_new_tokens;
 }
 
-Result<Session::Prompt> Session::BuildPrompt(const Question& question) const {
+Result<Session::Prompt> Session::BuildPrompt(std::span<const Turn> earlier, const ChatState& state,
+                                             std::span<const int32_t> unread,
+                                             const Question& question) const {
   std::vector<ChatTurn> turns;
-  if (!state_.started && system_.has_value()) {
+  std::vector<int> images;  // in the order in which the prompt has them
+  if (!state.started && system_.has_value()) {
     turns.push_back(ChatTurn::Text(Role::kSystem, *system_));
   }
-  ChatTurn turn;
-  for (const int image : question.images) {
-    turn.parts.push_back({"", pictures_[static_cast<size_t>(image)]->plan});
+  const auto add_user = [&](const std::string& text, const std::vector<int>& shown) {
+    ChatTurn& turn = turns.emplace_back();
+    for (const int image : shown) {
+      turn.parts.push_back({"", pictures_[static_cast<size_t>(image)]->plan});
+      images.push_back(image);
+    }
+    turn.parts.push_back({text, {}});
+  };
+  for (const Turn& turn : earlier) {
+    if (turn.role == Turn::Role::kUser) {
+      add_user(turn.text, turn.images);
+    } else {
+      turns.push_back(ChatTurn::Text(Role::kAssistant, turn.text));
+    }
   }
-  turn.parts.push_back({question.text, {}});
-  turns.push_back(std::move(turn));
+  add_user(question.text, question.images);
 
   Prompt prompt;
-  prompt.state = state_;
+  prompt.state = state;
   MCV_ASSIGN_OR_RETURN(const EncodedPrompt encoded, chat_.EncodeTurns(turns, &prompt.state));
-  prompt.ids = unread_;
+  prompt.ids.assign(unread.begin(), unread.end());
   prompt.ids.insert(prompt.ids.end(), encoded.ids.begin(), encoded.ids.end());
-  const int64_t shift = static_cast<int64_t>(unread_.size());
+  const int64_t shift = static_cast<int64_t>(unread.size());
   const int64_t width = parts_.scheduler->text().width();
   for (const ImageSpan& span : encoded.spans) {
-    const int image = question.images[static_cast<size_t>(span.picture - state_.num_pictures)];
+    const int image = images[static_cast<size_t>(span.picture - state.num_pictures)];
     const Picture& picture = *pictures_[static_cast<size_t>(image)];
     const int64_t count = span.end - span.begin;
     const float* rows = picture.rows->data() + span.view * count * width;
     prompt.images.push_back({shift + span.begin, shift + span.end, {rows, count, width}});
   }
   return prompt;
+}
+
+Result<Session::Prompt> Session::BuildNext(const Question& question) const {
+  return BuildPrompt({}, state_, unread_, question);
+}
+
+// The question behind as many of the last turns as leave room for an answer.
+Result<Session::Prompt> Session::BuildShortened(const Question& question, const AskOptions& options,
+                                                size_t* forgotten) const {
+  const int64_t room = context_length() - std::min(MostTokens(options), context_length() / 4);
+  constexpr size_t kExchange = 2;  // a question and its answer
+  for (size_t first = kExchange;; first += kExchange) {
+    first = std::min(first, turns_.size());
+    MCV_ASSIGN_OR_RETURN(Prompt prompt,
+                         BuildPrompt(std::span(turns_).subspan(first), ChatState(), {}, question));
+    *forgotten = first / kExchange;
+    if (static_cast<int64_t>(prompt.ids.size()) <= room || first == turns_.size()) return prompt;
+  }
 }
 
 Status Session::CheckRoom(const Prompt& prompt) const {
@@ -209,25 +281,38 @@ Result<Answer> Session::Ask(const Question& question, const AskOptions& options,
   const auto start = Clock::now();
   MCV_RETURN_IF_ERROR(CheckQuestion(question, options));
   Prompt prompt;
+  size_t forgotten = 0;
+  std::optional<Whole> whole;  // if it had to be shortened
   {
     TraceScope scope(&trace_, Zone::kTokenize);
-    MCV_ASSIGN_OR_RETURN(prompt, BuildPrompt(question));
+    MCV_ASSIGN_OR_RETURN(prompt, BuildNext(question));
+    if (options.may_forget && !turns_.empty() && !CheckRoom(prompt).ok()) {
+      MCV_ASSIGN_OR_RETURN(prompt, BuildShortened(question, options, &forgotten));
+      whole = TakeWhole();
+      turns_.assign(whole->turns.begin() + static_cast<std::ptrdiff_t>(2 * forgotten),
+                    whole->turns.end());
+    }
   }
-  MCV_RETURN_IF_ERROR(CheckRoom(prompt));
-  const SequenceMark before = sequence_->Mark();
+  const Place before = Here();
   const double prepared = SecondsSince(start);
   Generated generated;
-  Result<Answer> answer = WriteAnswer(prompt, options, callbacks, &generated);
+  const Status fits = CheckRoom(prompt);
+  Result<Answer> answer =
+      fits.ok() ? WriteAnswer(prompt, options, callbacks, &generated) : Result<Answer>(fits);
   const bool nothing_said =
       answer.ok() && answer->reason == StopReason::kCancelled && answer->ids.empty();
   if (!answer.ok() || nothing_said) {
     GoBack(before);
+    if (whole) PutBack(*std::move(whole));
     return answer.ok() ? Cancelled("stopped before the answer began") : answer.status();
   }
   AnswerStats& stats = answer->stats;
   stats.prompt_tokens = static_cast<int64_t>(held_.size());
-  stats.reused_tokens = before.length;
+  stats.reused_tokens = before.mark.length;
+  stats.forgotten_questions = static_cast<int64_t>(forgotten);
   stats.first_token_seconds += prepared;
+  // What a shortened conversation begins with was read in one piece with the question.
+  if (!whole) places_.push_back(before);
   Keep(question, prompt, generated, *answer);
   return answer;
 }

@@ -54,7 +54,10 @@ struct AskOptions {
   SamplingOptions sampling;                   // greedy by default
   int64_t max_tokens = 0;                     // 0: the version's own number
   std::vector<std::string> stop_strings;      // the answer ends before the first that appears
-  const std::atomic<bool>* cancel = nullptr;  // looked at between tokens
+  const std::atomic<bool>* cancel = nullptr;  // looked at between layers of a prompt and tokens
+  // Where the question does not fit any more, the oldest ones are forgotten with their answers
+  // (AnswerStats::forgotten_questions) and the rest is read anew, instead of ContextFull.
+  bool may_forget = false;
 };
 
 struct AskCallbacks {
@@ -128,6 +131,9 @@ class Session {
   // A system message in place of the version's own; only before the first question or after
   // Clear().
   Status SetSystem(const std::string& system);
+  // Takes the last question and its answer back, as if it had not been asked. InvalidArgument where
+  // there is none, or none since the conversation was taken up or read anew.
+  Status ForgetLastTurn();
   // Forgets the turns; pictures keep their numbers and need not be encoded again.
   void Clear();
 
@@ -165,7 +171,12 @@ class Session {
   Result<Saved> ReadSaved(const SavedParts& parts) const;
   Status CheckQuestion(const Question& question, const AskOptions& options) const;
   int64_t MostTokens(const AskOptions& options) const;
-  Result<Prompt> BuildPrompt(const Question& question) const;
+  // The question behind `turns` and the state that they lead on from.
+  Result<Prompt> BuildPrompt(std::span<const Turn> turns, const ChatState& state,
+                             std::span<const int32_t> unread, const Question& question) const;
+  Result<Prompt> BuildNext(const Question& question) const;
+  Result<Prompt> BuildShortened(const Question& question, const AskOptions& options,
+                                size_t* forgotten) const;
   PictureKey CacheKey(const Image& image, const Picture& picture) const;
   Status EncodeOrFind(const Image& image, const AddImageOptions& options, Picture* picture);
   Status EncodeViews(const Image& image, const AddImageOptions& options, Picture* picture);
@@ -176,8 +187,19 @@ class Session {
                              const AskCallbacks& callbacks, Generated* generated);
   void Keep(const Question& question, const Prompt& prompt, const Generated& generated,
             const Answer& answer);
-  // As if nothing had been asked since the mark.
-  void GoBack(const SequenceMark& mark);
+  // Where a question was asked, and all that changes from there on.
+  struct Place {
+    SequenceMark mark;
+    std::vector<int32_t> unread;
+    ChatState state;
+    size_t turns = 0;
+  };
+  Place Here() const { return {sequence_->Mark(), unread_, state_, turns_.size()}; }
+  void GoBack(const Place& place);
+  // Everything of the conversation, to be put back when a shortened one fails.
+  struct Whole;
+  Whole TakeWhole();
+  void PutBack(Whole whole);
   SessionParts parts_;
   std::unique_ptr<TextSequence> sequence_;  // what the model has read of the conversation
   ChatEncoder chat_;
@@ -188,6 +210,7 @@ class Session {
   ChatState state_;
   std::vector<int32_t> held_;    // ids of the positions that the sequence holds
   std::vector<int32_t> unread_;  // ids of the answer that the model has not read yet
+  std::vector<Place> places_;    // before each question that can be taken back
 };
 
 }  // namespace mcv

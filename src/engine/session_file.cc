@@ -333,6 +333,7 @@ Status Session::Load(const std::string& path) {
   unread_ = std::move(saved->unread);
   turns_ = std::move(saved->turns);
   pictures_ = std::move(saved->pictures);
+  places_.clear();
   system_ = std::move(saved->system);
   state_ = saved->state;
   return OkStatus();

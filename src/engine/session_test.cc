@@ -386,5 +386,56 @@ TEST_F(SessionTest, BeamsAnswerAtTheEndAndTheConversationGoesOn) {
             history.end());
 }
 
+TEST_F(SessionTest, TheLastQuestionCanBeTakenBack) {
+  auto session = Saying({Ids("One."), Ids("Two."), Ids("Three.")});
+  EXPECT_EQ(session->ForgetLastTurn().code(), StatusCode::kInvalidArgument);
+  ASSERT_TRUE(session->Ask({"First?", {}}).ok());
+  const int64_t used = session->context_used();
+  ASSERT_TRUE(session->Ask({"Second?", {}}).ok());
+  const std::vector<int32_t> history = model_->history();
+  ASSERT_TRUE(session->ForgetLastTurn().ok());
+  EXPECT_EQ(session->context_used(), used);
+  EXPECT_EQ(session->turns().size(), 2u);
+  const auto again = session->Ask({"Second?", {}});
+  ASSERT_TRUE(again.ok());
+  EXPECT_EQ(again->text, "Three.");
+  // The prompt is what it was the first time.
+  const size_t prompt = static_cast<size_t>(again->stats.prompt_tokens);
+  EXPECT_TRUE(
+      std::equal(history.begin(), history.begin() + int64_t(prompt), model_->history().begin()));
+  ASSERT_TRUE(session->ForgetLastTurn().ok());
+  ASSERT_TRUE(session->ForgetLastTurn().ok());
+  EXPECT_EQ(session->context_used(), 0);
+  EXPECT_FALSE(session->ForgetLastTurn().ok());
+}
+
+TEST_F(SessionTest, AFullContextForgetsTheOldestIfItMay) {
+  auto session = Saying({Ids("One."), Ids("Two."), Ids("Three."), Ids("Four.")}, /*capacity=*/90);
+  AskOptions options;
+  options.max_tokens = 8;
+  ASSERT_TRUE(session->Ask({"The first question of all?", {}}, options).ok());
+  ASSERT_TRUE(session->Ask({"The second question of all?", {}}, options).ok());
+  const std::string third = "And now a third question, which is too long for what is left of it?";
+  EXPECT_EQ(session->Ask({third, {}}, options).status().code(), StatusCode::kContextFull);
+  EXPECT_EQ(session->turns().size(), 4u);
+  const int64_t used = session->context_used();
+
+  // What cannot be answered forgets nothing.
+  options.may_forget = true;
+  EXPECT_EQ(session->Ask({std::string(2000, 'x'), {}}, options).status().code(),
+            StatusCode::kContextFull);
+  EXPECT_EQ(session->turns().size(), 4u);
+  EXPECT_EQ(session->context_used(), used);
+
+  const auto answer = session->Ask({third, {}}, options);
+  ASSERT_TRUE(answer.ok()) << answer.status().ToString();
+  EXPECT_GE(answer->stats.forgotten_questions, 1);
+  EXPECT_EQ(answer->stats.reused_tokens, 0);
+  EXPECT_EQ(session->turns().size(),
+            static_cast<size_t>(6 - 2 * answer->stats.forgotten_questions));
+  EXPECT_EQ(session->turns().back().text, answer->text);
+  EXPECT_FALSE(session->ForgetLastTurn().ok());
+}
+
 }  // namespace
 }  // namespace mcv

@@ -24,9 +24,10 @@ struct PictureStats {
 };
 
 struct AnswerStats {
-  int64_t prompt_tokens = 0;     // the whole conversation up to the answer, pictures included
-  int64_t reused_tokens = 0;     // of these, kept from earlier turns
-  int64_t generated_tokens = 0;  // the answer, its stop token excepted
+  int64_t prompt_tokens = 0;        // the whole conversation up to the answer, pictures included
+  int64_t reused_tokens = 0;        // of these, kept from earlier turns
+  int64_t forgotten_questions = 0;  // with their answers, to make room (AskOptions::may_forget)
+  int64_t generated_tokens = 0;     // the answer, its stop token excepted
   double prefill_seconds = 0.0;
   double decode_seconds = 0.0;       // all tokens but the first
   double first_token_seconds = 0.0;  // from the question to the first token

@@ -12,6 +12,7 @@ void Arena::Reset(int64_t floats) {
   if (floats <= capacity_) return;
   // The old memory first, so that the peak is the larger of the two, not the sum.
   data_ = UntouchedMemory();
+  capacity_ = 0;
   data_ = UntouchedMemory::Take(floats * static_cast<int64_t>(sizeof(float)), PageSize::kLarge);
   if (data_.empty()) throw std::bad_alloc();
   capacity_ = floats;
