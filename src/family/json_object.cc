@@ -2,6 +2,8 @@
 
 #include <cmath>
 
+#include "family/number_text.h"
+
 namespace mcv {
 
 using nlohmann::json;
@@ -63,9 +65,7 @@ std::string JsonObject::VersionText(const char* key) {
     Fail(key, "a version such as \"2.5\"");
     return "";
   }
-  char text[32];
-  std::snprintf(text, sizeof text, "%g", value->get<double>());
-  std::string version = text;
+  std::string version = ShortNumber(value->get<double>());
   if (version.find('.') == std::string::npos) version += ".0";
   return version;
 }
