@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "base/machine_memory.h"
+#include "base/no_throw.h"
 
 namespace mcv {
 namespace {
@@ -239,11 +240,13 @@ Result<std::string> ReadFile(const std::string& path, size_t max_bytes) {
     return ResourceExhausted(path + ": has " + std::to_string(size) + " bytes, the limit is " +
                              std::to_string(max_bytes));
   }
-  std::string text(size, '\0');
-  MCV_ASSIGN_OR_RETURN(const size_t got,
-                       ReadBytes(fd.get(), path, std::as_writable_bytes(std::span(text))));
-  text.resize(got);
-  return text;
+  return WithoutThrowing(path, [&]() -> Result<std::string> {
+    std::string text(size, '\0');
+    MCV_ASSIGN_OR_RETURN(const size_t got,
+                         ReadBytes(fd.get(), path, std::as_writable_bytes(std::span(text))));
+    text.resize(got);
+    return text;
+  });
 }
 
 }  // namespace mcv

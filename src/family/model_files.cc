@@ -280,7 +280,7 @@ Result<TensorData> ModelFiles::FindInGguf(const TensorSpec& spec) const {
   data.cols = spec.cols;
   data.bytes = tensor->data;
   data.stored_name = tensor->name;
-  data.file = file->file();
+  data.file = tensor->file;
   MCV_RETURN_IF_ERROR(CheckBytes(spec, data, file->name()));
   return data;
 }

@@ -43,7 +43,8 @@ std::vector<std::shared_ptr<MappedFile>> ModelFiles::Mappings() const {
   std::vector<std::shared_ptr<MappedFile>> mappings;
   if (safetensors_) mappings = safetensors_->files();
   for (const GgufFile* file : {text_gguf_.get(), vision_gguf_.get()}) {
-    if (file != nullptr && file->mapping() != nullptr) mappings.push_back(file->mapping());
+    if (file == nullptr) continue;
+    mappings.insert(mappings.end(), file->mappings().begin(), file->mappings().end());
   }
   return mappings;
 }

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/mapped_file.h"
+#include "base/no_throw.h"
 #include "formats/image/decoders.h"
 #include "formats/image/orientation.h"
 #include "formats/image/sniff.h"
@@ -142,7 +143,7 @@ constexpr size_t kMaxFileBytes = size_t{1} << 30;
 }  // namespace
 
 Result<ImageInfo> ReadImageInfo(std::span<const std::byte> file) {
-  return ReadInfo(file, SniffPicture(file));
+  return WithoutThrowing("the picture", [&] { return ReadInfo(file, SniffPicture(file)); });
 }
 
 Result<ImageInfo> LoadImageInfo(const std::string& path) {
@@ -161,7 +162,9 @@ uint64_t MostDecodingBytes(const ImageInfo& info) {
   return per_pixel * static_cast<uint64_t>(info.width) * static_cast<uint64_t>(info.height);
 }
 
-Result<DecodedImage> DecodeImage(std::span<const std::byte> file, const ImageOptions& options) {
+namespace {
+
+Result<DecodedImage> DecodeUpright(std::span<const std::byte> file, const ImageOptions& options) {
   const Sniffed sniffed = SniffPicture(file);
   MCV_ASSIGN_OR_RETURN(const ImageInfo info, ReadInfo(file, sniffed));
   MCV_RETURN_IF_ERROR(CheckLimits(info, sniffed.kind, file.size(), options));
@@ -172,6 +175,12 @@ Result<DecodedImage> DecodeImage(std::span<const std::byte> file, const ImageOpt
     MCV_RETURN_IF_ERROR(TurnUpright(info.orientation, &decoded.image));
   }
   return decoded;
+}
+
+}  // namespace
+
+Result<DecodedImage> DecodeImage(std::span<const std::byte> file, const ImageOptions& options) {
+  return WithoutThrowing("the picture", [&] { return DecodeUpright(file, options); });
 }
 
 Result<DecodedImage> LoadImage(const std::string& path, const ImageOptions& options) {
