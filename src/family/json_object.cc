@@ -1,8 +1,11 @@
 #include "family/json_object.h"
 
 #include <cmath>
+#include <span>
 
 #include "family/number_text.h"
+#include "formats/json_place.h"
+#include "formats/lfs_pointer.h"
 
 namespace mcv {
 
@@ -82,7 +85,10 @@ void JsonObject::Triple(const char* key, float out[3]) {
 
 Result<json> ParseJsonObject(const std::string& text, const std::string& where) {
   json parsed = json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (parsed.is_discarded()) return Corrupt(where + ": is not valid JSON");
+  if (parsed.is_discarded()) {
+    MCV_RETURN_IF_ERROR(CheckNotLfsPointer(std::as_bytes(std::span(text)), where, "file"));
+    return Corrupt(where + ": " + JsonFault(text));
+  }
   if (!parsed.is_object()) {
     return Corrupt(where + ": expected a JSON object, found " + parsed.type_name());
   }

@@ -54,6 +54,26 @@ Status ModelFiles::ReadIntoMemory() {
   return OkStatus();
 }
 
+bool ModelFiles::damaged() const {
+  if (safetensors_) {
+    for (const auto& file : safetensors_->files()) {
+      if (file->damaged()) return true;
+    }
+  }
+  for (const GgufFile* file : {text_gguf_.get(), vision_gguf_.get()}) {
+    if (file == nullptr) continue;
+    for (const auto& mapping : file->mappings()) {
+      if (mapping->damaged()) return true;
+    }
+  }
+  return false;
+}
+
+Status ModelFiles::CheckIntact() const {
+  for (const auto& mapping : Mappings()) MCV_RETURN_IF_ERROR(mapping->CheckIntact());
+  return OkStatus();
+}
+
 uint64_t ModelFiles::mapped_bytes() const {
   uint64_t bytes = 0;
   for (const auto& mapping : Mappings()) bytes += mapping->in_memory() ? 0 : mapping->data().size();
