@@ -141,7 +141,7 @@ Result<ModelFiles> ModelFiles::OpenBytes(const GgufPairBytes& pair, const OpenOp
 
 Status ModelFiles::Finish(const OpenOptions& options) {
   for (const auto& mapping : Mappings()) {
-    if (mapping->read_because().empty()) continue;
+    if (options.reads_files || mapping->read_because().empty()) continue;
     notes_.push_back(mapping->path() + " " + mapping->read_because() +
                      ": it was read into memory, as --no-mmap does");
   }

@@ -27,6 +27,8 @@ struct OpenOptions {
   std::optional<BucketRule> bucket_rule;
   // For pairs from converters that divide the projector and do not say so.
   std::optional<bool> projector_predivided;
+  // The caller will read the files into memory anyway: no word about those that cannot be mapped.
+  bool reads_files = false;
   // Open although tensors are missing, misshapen or unknown: for the inspector.
   bool allow_incomplete = false;
 };
