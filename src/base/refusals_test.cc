@@ -7,12 +7,12 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 #include <array>
 #include <cerrno>
 #include <cstddef>
 #include <cstdio>
-#include <cstdlib>
 #include <span>
 #include <vector>
 
@@ -58,18 +58,18 @@ bool RefuseThreads() {
 [[noreturn]] void OpenWithoutMapping(const std::string& path) {
   if (!RefuseSharedMappings()) {
     std::fprintf(stderr, "no filters here");
-    std::exit(0);
+    ::_exit(0);
   }
   auto file = MappedFile::Open(path);
   if (!file.ok()) {
     std::fprintf(stderr, "%s", file.status().message().c_str());
-    std::exit(1);
+    ::_exit(1);
   }
   const std::string text(reinterpret_cast<const char*>(file->data().data()), file->data().size());
   const bool right = text == std::string(100'000, 'x') && file->in_memory() &&
                      file->ReadIntoMemory().ok() && file->CheckIntact().ok();
   std::fprintf(stderr, "%s: %s", right ? "right" : "wrong", file->read_because().c_str());
-  std::exit(right ? 0 : 1);
+  ::_exit(right ? 0 : 1);
 }
 
 TEST(UnmappableDeathTest, FilesAreReadInstead) {
@@ -82,10 +82,10 @@ TEST(UnmappableDeathTest, FilesAreReadInstead) {
 }
 
 [[noreturn]] void ReadAheadWithoutThreads(std::span<const std::byte> bytes) {
-  if (!RefuseThreads()) std::exit(0);
+  if (!RefuseThreads()) ::_exit(0);
   ReadAhead ahead({bytes});
   ahead.Wait();
-  std::exit(0);
+  ::_exit(0);
 }
 
 TEST(RefusedThreadsDeathTest, NothingIsReadAheadAndNothingIsWrong) {
