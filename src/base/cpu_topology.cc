@@ -74,17 +74,25 @@ int CapacityOf(const std::string& cpu_folder) {
   return khz ? static_cast<int>(std::min<uint64_t>(*khz / 1000, 1 << 20)) : 0;
 }
 
+// The smaller of a limit so far and quota / period; -1 stands for none in version 1.
+void AddQuota(std::optional<uint64_t> quota, std::optional<uint64_t> period,
+              std::optional<double>* least) {
+  if (!quota || !period || *period == 0 || *quota == 0) return;
+  const double cpus = static_cast<double>(*quota) / static_cast<double>(*period);
+  *least = std::min(least->value_or(cpus), cpus);
+}
+
 std::optional<double> QuotaOf(const std::string& root) {
   std::optional<double> least;
   for (const std::string& group : ControlGroups(root)) {
     const std::string text = ReadSystemFile(group + "/cpu.max");  // "200000 100000" or "max 100000"
-    const auto quota = NumberAt(text);
     const size_t blank = text.find(' ');
-    if (!quota || blank == std::string::npos) continue;
-    const auto period = NumberAt(std::string_view(text).substr(blank));
-    if (!period || *period == 0 || *quota == 0) continue;
-    const double cpus = static_cast<double>(*quota) / static_cast<double>(*period);
-    least = std::min(least.value_or(cpus), cpus);
+    if (blank == std::string::npos) continue;
+    AddQuota(NumberAt(text), NumberAt(std::string_view(text).substr(blank)), &least);
+  }
+  for (const std::string& group : OldControlGroups(root, "cpu")) {
+    AddQuota(NumberAt(ReadSystemFile(group + "/cpu.cfs_quota_us")),
+             NumberAt(ReadSystemFile(group + "/cpu.cfs_period_us")), &least);
   }
   return least;
 }

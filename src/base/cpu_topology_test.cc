@@ -135,5 +135,18 @@ TEST(CpuTopology, ThisMachineHasSome) {
   EXPECT_LE(DefaultThreadCount(), static_cast<int>(ReadCpuTopology().cpus.size()));
 }
 
+TEST_F(CpuTopologyTest, QuotasOfVersion1CountToo) {
+  Write("proc/self/cgroup", "4:cpu,cpuacct:/docker/abc\n3:cpuset:/docker/abc\n");
+  const auto quota = [&] { return ReadCpuTopology(root_.string(), std::vector<int>{0, 1}).quota; };
+  Write("sys/fs/cgroup/cpu,cpuacct/cpu.cfs_quota_us", "-1\n");
+  Write("sys/fs/cgroup/cpu,cpuacct/cpu.cfs_period_us", "100000\n");
+  EXPECT_EQ(quota(), std::nullopt);
+  Write("sys/fs/cgroup/cpu,cpuacct/cpu.cfs_quota_us", "150000\n");
+  EXPECT_EQ(quota(), 1.5);
+  Write("sys/fs/cgroup/cpu/docker/abc/cpu.cfs_quota_us", "50000\n");
+  Write("sys/fs/cgroup/cpu/docker/abc/cpu.cfs_period_us", "100000\n");
+  EXPECT_EQ(quota(), 0.5);
+}
+
 }  // namespace
 }  // namespace mcv

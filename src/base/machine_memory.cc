@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <string_view>
+#include <vector>
 
 #include "base/system_files.h"
 
@@ -19,13 +20,19 @@ std::optional<uint64_t> AvailableBytes(const std::string& meminfo) {
   return kib ? std::optional(*kib * 1024) : std::nullopt;
 }
 
-// Every group above counts too; "max" is no limit.
-void ReadGroups(const std::string& root, MachineMemory* memory) {
+// Every group above counts too; "max" is no limit, and version 1 has a number near 2^63 for none.
+void ReadGroups(const std::vector<std::string>& groups, const char* limit_file,
+                const char* used_file, MachineMemory* memory) {
+  constexpr uint64_t kNoLimit = uint64_t{1} << 60;
   uint64_t least = UINT64_MAX;
-  for (const std::string& group : ControlGroups(root)) {
-    const auto limit = NumberAt(ReadSystemFile(group + "/memory.max"));
-    const uint64_t used = NumberAt(ReadSystemFile(group + "/memory.current")).value_or(0);
-    if (limit && *limit - std::min(*limit, used) < least) {
+  if (memory->group_limit) {
+    least = *memory->group_limit - std::min(*memory->group_limit, memory->group_used);
+  }
+  for (const std::string& group : groups) {
+    const auto limit = NumberAt(ReadSystemFile(group + "/" + limit_file));
+    if (!limit || *limit >= kNoLimit) continue;
+    const uint64_t used = NumberAt(ReadSystemFile(group + "/" + used_file)).value_or(0);
+    if (*limit - std::min(*limit, used) < least) {
       least = *limit - std::min(*limit, used);
       memory->group_limit = limit;
       memory->group_used = used;
@@ -48,7 +55,9 @@ MachineMemory ReadMachineMemory(const std::string& root) {
   MachineMemory memory;
   memory.page_bytes = static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
   memory.available = AvailableBytes(ReadSystemFile(root + "/proc/meminfo"));
-  ReadGroups(root, &memory);
+  ReadGroups(ControlGroups(root), "memory.max", "memory.current", &memory);
+  ReadGroups(OldControlGroups(root, "memory"), "memory.limit_in_bytes", "memory.usage_in_bytes",
+             &memory);
   const std::string huge = root + "/sys/kernel/mm/transparent_hugepage/";
   if (ReadSystemFile(huge + "enabled").find("[always]") != std::string::npos) {
     memory.page_bytes =

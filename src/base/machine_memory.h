@@ -11,7 +11,8 @@ struct MachineMemory {
   // Bytes that can be had without swapping (Linux's MemAvailable); pages of mapped files that are
   // in the file cache already count as available.
   std::optional<uint64_t> available;
-  // The control group's limit (version 2) that leaves the least, and what that group has in use.
+  // The control group's limit (of version 2 or 1) that leaves the least, and what that group has in
+  // use.
   std::optional<uint64_t> group_limit;
   uint64_t group_used = 0;
   // The piece in which large blocks of memory are given: that of huge pages where the system always

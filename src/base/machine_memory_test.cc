@@ -43,6 +43,23 @@ TEST_F(MachineMemoryTest, AGroupThatIsOverItsLimitLeavesNothing) {
   EXPECT_EQ(ReadMachineMemory(root_.string()).Room(), 0u);
 }
 
+TEST_F(MachineMemoryTest, GroupsOfVersion1CountToo) {
+  Write("proc/meminfo", "MemAvailable:      64 kB\n");
+  Write("proc/self/cgroup", "9:name=systemd:/x\n5:memory:/docker/abc\n4:cpu,cpuacct:/docker/abc\n");
+  Write("sys/fs/cgroup/memory/docker/abc/memory.limit_in_bytes", "9223372036854771712\n");
+  Write("sys/fs/cgroup/memory/docker/memory.limit_in_bytes", "40000\n");
+  Write("sys/fs/cgroup/memory/docker/memory.usage_in_bytes", "15000\n");
+  EXPECT_EQ(ReadMachineMemory(root_.string()).Room(), 25000u);
+  // In a container the group is the outermost that can be seen.
+  Write("sys/fs/cgroup/memory/memory.limit_in_bytes", "30000\n");
+  Write("sys/fs/cgroup/memory/memory.usage_in_bytes", "20000\n");
+  EXPECT_EQ(ReadMachineMemory(root_.string()).Room(), 10000u);
+  // Both kinds at once: the tighter one.
+  Write("proc/self/cgroup", "5:memory:/docker/abc\n0::/a\n");
+  Write("sys/fs/cgroup/a/memory.max", "7000\n");
+  EXPECT_EQ(ReadMachineMemory(root_.string()).Room(), 7000u);
+}
+
 TEST_F(MachineMemoryTest, SystemsThatTellNothing) {
   EXPECT_EQ(ReadMachineMemory((root_ / "nowhere").string()).Room(), std::nullopt);
   Write("proc/meminfo", "MemAvailable: many kB\n");

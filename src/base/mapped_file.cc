@@ -11,6 +11,9 @@
 #include <cstring>
 #include <utility>
 
+#include "base/machine_memory.h"
+#include "base/no_throw.h"
+
 namespace mcv {
 namespace {
 
@@ -63,6 +66,37 @@ Result<size_t> ReadBytes(int fd, const std::string& path, std::span<std::byte> b
   return done;
 }
 
+// The file's bytes in memory of this process's own: at `place`, over what is mapped there, or
+// anywhere if that is null. An error leaves pages at a given place, without their contents.
+Result<void*> ReadIntoPages(int fd, const std::string& path, size_t size, void* place) {
+  const int fixed = place != nullptr ? MAP_FIXED : 0;
+  void* address =
+      ::mmap(place, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | fixed, -1, 0);
+  if (address == MAP_FAILED) {
+    return ResourceExhausted(path + ": no memory for its " + std::to_string(size) +
+                             " bytes: " + std::strerror(errno));
+  }
+  const Status status = [&]() -> Status {
+    MCV_ASSIGN_OR_RETURN(const size_t got,
+                         ReadBytes(fd, path, {static_cast<std::byte*>(address), size}));
+    if (got < size) return Corrupt(path + ": the file became shorter while it was read");
+    if (::mprotect(address, size, PROT_READ) != 0) return SystemError(path, "cannot protect");
+    return OkStatus();
+  }();
+  if (status.ok()) return address;
+  if (place == nullptr) ::munmap(address, size);
+  return status;
+}
+
+// Memory that is not there would be found out by being killed.
+Status CheckRoomToRead(const std::string& path, size_t size, const std::string& why) {
+  const auto room = ReadMachineMemory().Room();
+  if (!room || size <= *room) return OkStatus();
+  return ResourceExhausted(path + ": " + why + ", and reading its " + std::to_string(size) +
+                           " bytes needs more memory than the " + std::to_string(*room) +
+                           " bytes that are free; a copy on another file system can be mapped");
+}
+
 }  // namespace
 
 Result<MappedFile> MappedFile::Open(const std::string& path) {
@@ -71,14 +105,21 @@ Result<MappedFile> MappedFile::Open(const std::string& path) {
   MCV_ASSIGN_OR_RETURN(const FileIdentity identity, IdentifyRegularFile(fd.get(), path));
   const size_t size = identity.bytes;
   if (size == 0) return Corrupt(path + ": the file is empty");
-  void* address = ::mmap(nullptr, size, PROT_READ, MAP_SHARED, fd.get(), 0);
-  if (address == MAP_FAILED) return SystemError(path, "cannot map");
-  ::madvise(address, size, MADV_HUGEPAGE);  // refused where there are none; as good
   MappedFile file;
-  file.data_ = static_cast<const std::byte*>(address);
-  file.size_ = size;
   file.path_ = path;
   file.identity_ = identity;
+  void* address = ::mmap(nullptr, size, PROT_READ, MAP_SHARED, fd.get(), 0);
+  if (address == MAP_FAILED) {
+    file.read_because_ = std::string("cannot be mapped (") + std::strerror(errno) + ")";
+    MCV_RETURN_IF_ERROR(CheckRoomToRead(path, size, file.read_because_));
+    MCV_ASSIGN_OR_RETURN(address, ReadIntoPages(fd.get(), path, size, nullptr));
+    file.in_memory_ = true;
+  } else {
+    ::madvise(address, size, MADV_HUGEPAGE);  // refused where there are none; as good
+  }
+  file.data_ = static_cast<const std::byte*>(address);
+  file.size_ = size;
+  if (!file.in_memory_) file.guard_ = MappingGuard(file.data());
   return file;
 }
 
@@ -88,17 +129,28 @@ Status MappedFile::ReadIntoMemory() {
   if (fd.get() < 0) return SystemError(path_, "cannot open");
   MCV_ASSIGN_OR_RETURN(const FileIdentity identity, IdentifyRegularFile(fd.get(), path_));
   if (identity != identity_) return Corrupt(path_ + ": the file has changed since it was opened");
-  void* address = ::mmap(const_cast<std::byte*>(data_), size_, PROT_READ | PROT_WRITE,
-                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
-  if (address == MAP_FAILED) {
-    return ResourceExhausted(path_ + ": no memory for its " + std::to_string(size_) +
-                             " bytes: " + std::strerror(errno));
-  }
   in_memory_ = true;
-  MCV_ASSIGN_OR_RETURN(const size_t got,
-                       ReadBytes(fd.get(), path_, {static_cast<std::byte*>(address), size_}));
-  if (got < size_) return Corrupt(path_ + ": the file became shorter while it was read");
-  if (::mprotect(address, size_, PROT_READ) != 0) return SystemError(path_, "cannot protect");
+  return ReadIntoPages(fd.get(), path_, size_, const_cast<std::byte*>(data_)).status();
+}
+
+// Not by the time of the inode's change: giving the file another name changes that too.
+Status MappedFile::CheckIntact() const {
+  if (in_memory_ || data_ == nullptr) return OkStatus();
+  if (damaged()) {
+    return Corrupt(path_ +
+                   ": parts of the file went away while it was in use: it was shortened, or its "
+                   "disk failed; put the whole file back and open it again");
+  }
+  struct stat info {};
+  if (::stat(path_.c_str(), &info) != 0 || info.st_ino != identity_.inode) return OkStatus();
+  if (static_cast<uint64_t>(info.st_size) != identity_.bytes) {
+    return Corrupt(path_ + ": the file has " + std::to_string(info.st_size) +
+                   " bytes now, it had " + std::to_string(identity_.bytes) +
+                   " when it was opened; open it again");
+  }
+  if (Nanoseconds(info.st_mtim) != identity_.modified_ns) {
+    return Corrupt(path_ + ": somebody wrote to the file while it was in use; open it again");
+  }
   return OkStatus();
 }
 
@@ -110,10 +162,13 @@ MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
   std::swap(path_, other.path_);
   std::swap(identity_, other.identity_);
   std::swap(in_memory_, other.in_memory_);
+  std::swap(read_because_, other.read_because_);
+  std::swap(guard_, other.guard_);
   return *this;
 }
 
 MappedFile::~MappedFile() {
+  guard_ = MappingGuard();
   if (data_ != nullptr) ::munmap(const_cast<std::byte*>(data_), size_);
 }
 
@@ -185,11 +240,13 @@ Result<std::string> ReadFile(const std::string& path, size_t max_bytes) {
     return ResourceExhausted(path + ": has " + std::to_string(size) + " bytes, the limit is " +
                              std::to_string(max_bytes));
   }
-  std::string text(size, '\0');
-  MCV_ASSIGN_OR_RETURN(const size_t got,
-                       ReadBytes(fd.get(), path, std::as_writable_bytes(std::span(text))));
-  text.resize(got);
-  return text;
+  return WithoutThrowing(path, [&]() -> Result<std::string> {
+    std::string text(size, '\0');
+    MCV_ASSIGN_OR_RETURN(const size_t got,
+                         ReadBytes(fd.get(), path, std::as_writable_bytes(std::span(text))));
+    text.resize(got);
+    return text;
+  });
 }
 
 }  // namespace mcv

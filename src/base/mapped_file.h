@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 
+#include "base/mapping_guard.h"
 #include "base/status.h"
 
 namespace mcv {
@@ -25,7 +26,8 @@ class MappedFile {
   // Maps the whole regular file. Errors name the path and the reason (missing, a folder, no
   // permission, empty). The size is taken from the open descriptor, so the mapping never extends
   // past the end. Asks for large pages: kernel and file system may have what they read from now on
-  // in pieces of 2 MB.
+  // in pieces of 2 MB. A file that the system does not map (a file system without shared mappings)
+  // is read into memory at once, if there is room for it, and read_because() says why.
   static Result<MappedFile> Open(const std::string& path);
 
   MappedFile() = default;
@@ -45,6 +47,17 @@ class MappedFile {
   Status ReadIntoMemory();
   // Such pages are not the file's: the hints below would lose them.
   bool in_memory() const { return in_memory_; }
+  // Why Open read the file instead of mapping it; empty if it did not.
+  const std::string& read_because() const { return read_because_; }
+
+  // Somebody else may shorten a mapped file, write to it, or take its disk away. What is gone reads
+  // as zeros (mapping_guard.h); results computed from it are worth nothing.
+  // One load: bytes that were read have been missing.
+  bool damaged() const { return guard_.damaged(); }
+  // Also asks the system whether the file changed its length or was written to since it was opened:
+  // Corrupt, naming the file. A file that was replaced (renamed over, removed) is still there as
+  // long as it is mapped, and is OK.
+  Status CheckIntact() const;
 
   // Hints for the kernel on parts of any mapping; they change residency, never contents.
   // Makes the range resident if all of it is in the file cache now, in one call instead of a fault
@@ -68,6 +81,8 @@ class MappedFile {
   std::string path_;
   FileIdentity identity_;
   bool in_memory_ = false;
+  std::string read_because_;
+  MappingGuard guard_;
 };
 
 // Reads a whole small file, refusing more than max_bytes before allocating.

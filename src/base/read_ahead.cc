@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <system_error>
+#include <exception>
 #include <utility>
 
 #include "base/mapped_file.h"
@@ -33,9 +33,10 @@ std::vector<Bytes> Pieces(std::span<const Bytes> ranges) {
 
 ReadAhead::ReadAhead(std::vector<Bytes> ranges) : ranges_(std::move(ranges)) {
   try {
+    pieces_ = Pieces(ranges_);
     thread_ = std::thread([this] { Run(); });
-  } catch (const std::system_error&) {
-    // No thread is to be had: nothing is read ahead, everything comes when it is touched.
+  } catch (const std::exception&) {
+    // No thread or no memory to be had: what is not read ahead is read when it is touched.
   }
 }
 
@@ -50,7 +51,7 @@ void ReadAhead::Wait() {
 
 // What is in the cache already, or where the system does not say, is left alone.
 void ReadAhead::Run() const {
-  for (const Bytes piece : Pieces(ranges_)) {
+  for (const Bytes piece : pieces_) {
     if (stop_.load(std::memory_order_relaxed)) return;
     const auto pages = MappedFile::CountCached(piece);
     if (pages.ok() && pages->cached < pages->all) MappedFile::WillNeed(piece);

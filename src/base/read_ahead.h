@@ -14,7 +14,8 @@
 namespace mcv {
 
 // Owns one thread, which ends when everything has been asked for. Hints only: nothing becomes
-// resident in this process, and what fails is read when it is touched.
+// resident in this process, and what fails, the start of the thread included, is read when it is
+// touched.
 class ReadAhead {
  public:
   // The ranges must stay mapped as long as this object lives. In the order given.
@@ -31,6 +32,7 @@ class ReadAhead {
   void Run() const;
 
   std::vector<std::span<const std::byte>> ranges_;
+  std::vector<std::span<const std::byte>> pieces_;  // of the ranges, as they are asked for
   std::atomic<bool> stop_{false};
   std::thread thread_;
 };

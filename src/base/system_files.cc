@@ -67,10 +67,11 @@ std::vector<int> ParseCpuList(std::string_view text) {
   return cpus;
 }
 
-std::vector<std::string> ControlGroups(const std::string& root) {
+namespace {
+
+// `path` below `mount` and every folder above it.
+std::vector<std::string> UpTo(const std::string& mount, std::string path) {
   std::vector<std::string> groups;
-  std::string path = GroupPath(ReadSystemFile(root + "/proc/self/cgroup"));
-  const std::string mount = root + "/sys/fs/cgroup";
   while (!path.empty()) {
     groups.push_back(mount + path);
     const size_t parent = path.rfind('/');
@@ -78,6 +79,45 @@ std::vector<std::string> ControlGroups(const std::string& root) {
     if (path.empty() && groups.back() != mount + "/") groups.push_back(mount);
   }
   return groups;
+}
+
+bool IsInList(std::string_view list, std::string_view name) {
+  while (!list.empty()) {
+    const size_t comma = std::min(list.find(','), list.size());
+    if (list.substr(0, comma) == name) return true;
+    list.remove_prefix(std::min(comma + 1, list.size()));
+  }
+  return false;
+}
+
+}  // namespace
+
+std::vector<std::string> ControlGroups(const std::string& root) {
+  return UpTo(root + "/sys/fs/cgroup", GroupPath(ReadSystemFile(root + "/proc/self/cgroup")));
+}
+
+// Lines "4:cpu,cpuacct:/docker/abc"; the mount has the name of one controller or of the whole list.
+std::vector<std::string> OldControlGroups(const std::string& root, std::string_view controller) {
+  std::string lines = ReadSystemFile(root + "/proc/self/cgroup");
+  for (size_t at = 0; at < lines.size();) {
+    const size_t end = std::min(lines.find('\n', at), lines.size());
+    const std::string line = lines.substr(at, end - at);
+    at = end + 1;
+    const size_t first = line.find(':');
+    const size_t second = first == std::string::npos ? first : line.find(':', first + 1);
+    if (second == std::string::npos) continue;
+    const std::string list = line.substr(first + 1, second - first - 1);
+    if (!IsInList(list, controller)) continue;
+    const std::string mounts = root + "/sys/fs/cgroup/";
+    std::vector<std::string> groups;
+    for (const std::string& mount : {mounts + std::string(controller), mounts + list}) {
+      const auto found = UpTo(mount, line.substr(second + 1));
+      groups.insert(groups.end(), found.begin(), found.end());
+      if (list == controller) break;
+    }
+    return groups;
+  }
+  return {};
 }
 
 }  // namespace mcv

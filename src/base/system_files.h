@@ -23,4 +23,9 @@ std::vector<int> ParseCpuList(std::string_view text);
 // `root` stands before /proc and /sys.
 std::vector<std::string> ControlGroups(const std::string& root);
 
+// The same of version 1, where each controller ("memory", "cpu") has groups of its own; empty where
+// it has none. Inside a container the groups may be mounted as if they were the outermost: the path
+// that the process is told is tried first, then the outermost.
+std::vector<std::string> OldControlGroups(const std::string& root, std::string_view controller);
+
 }  // namespace mcv

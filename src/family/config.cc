@@ -7,6 +7,7 @@
 #include <initializer_list>
 
 #include "base/checked.h"
+#include "family/number_text.h"
 
 namespace mcv {
 namespace {
@@ -23,12 +24,6 @@ constexpr int64_t kMaxResolution = 8192;
 constexpr int64_t kMaxSlices = 64;
 // One tensor's elements; the published models' largest (the token table) has 0.5e9.
 constexpr int64_t kMaxElements = int64_t{1} << 36;
-
-std::string Number(double value) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%g", value);
-  return text;
-}
 
 // Collects the first thing that is wrong, so that the checks read as a list.
 class Checker {
@@ -53,8 +48,8 @@ class Checker {
   // Finite, above low and at most high.
   void Real(const char* what, double value, double low, double high) {
     if (!status_.ok() || (std::isfinite(value) && value > low && value <= high)) return;
-    Fail(std::string(what) + " is " + Number(value) + ", expected more than " + Number(low) +
-         " and at most " + Number(high));
+    Fail(std::string(what) + " is " + ShortNumber(value) + ", expected more than " +
+         ShortNumber(low) + " and at most " + ShortNumber(high));
   }
   void Elements(const char* what, std::initializer_list<int64_t> factors) {
     if (!status_.ok()) return;

@@ -5,6 +5,7 @@
 
 #include "base/mapped_file.h"
 #include "family/json_object.h"
+#include "family/model_location.h"
 #include "formats/printable.h"
 
 namespace mcv {
@@ -222,7 +223,7 @@ Result<ModelConfig> HfConfigReader::Read() {
   MCV_RETURN_IF_ERROR(ReadVision());
   MCV_RETURN_IF_ERROR(ReadResampler());
   MCV_RETURN_IF_ERROR(ReadPictures());
-  out_.name = std::filesystem::path(where_).filename().string();
+  out_.name = FolderModelName(where_);
   const Status valid = Validate(out_);
   if (!valid.ok()) return valid.Annotate(where_);
   return out_;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <charconv>
 #include <memory>
 
 #include "family/config_gguf.h"
@@ -65,7 +66,9 @@ DType TextType(const TensorSpec& spec, const MixRow& mix, const TextConfig& text
     return Fit(mix.head, spec.cols);
   }
   if (spec.id.ends_with(".attn_v") || spec.id.ends_with(".ffn_down")) {
-    const int layer = std::stoi(spec.id.substr(sizeof("text.") - 1));
+    int layer = 0;
+    const char* number = spec.id.data() + sizeof("text.") - 1;
+    std::from_chars(number, spec.id.data() + spec.id.size(), layer);
     return Fit(More(layer, text.layers) ? mix.more : mix.type, spec.cols);
   }
   return Fit(mix.type, spec.cols);

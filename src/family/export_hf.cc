@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/file_writer.h"
+#include "family/number_text.h"
 #include "formats/quant/quant.h"
 #include "formats/safetensors/safetensors_file.h"
 
@@ -14,16 +15,6 @@ namespace mcv {
 namespace {
 
 using nlohmann::ordered_json;
-
-// The shortest decimal that reads back as the same float, as a double: 1e-05, not 9.99999975e-06.
-double Shortest(float value) {
-  char text[32];
-  for (int digits = 1; digits <= 9; ++digits) {
-    std::snprintf(text, sizeof text, "%.*g", digits, static_cast<double>(value));
-    if (std::strtof(text, nullptr) == value) break;
-  }
-  return std::strtod(text, nullptr);
-}
 
 const char* TorchName(DType type) {
   if (type == DType::kBF16) return "bfloat16";
@@ -40,17 +31,17 @@ void AddText(const ModelConfig& config, ordered_json& out) {
   out["num_key_value_heads"] = text.kv_heads;
   if (text.heads * text.head_dim != text.width) out["head_dim"] = text.head_dim;
   out["vocab_size"] = text.vocab;
-  out["rms_norm_eps"] = Shortest(text.rms_eps);
-  out["rope_theta"] = Shortest(text.rope_theta);
+  out["rms_norm_eps"] = ShortestDouble(text.rms_eps);
+  out["rope_theta"] = ShortestDouble(text.rope_theta);
   out["rope_scaling"] = nullptr;
   out["max_position_embeddings"] = text.max_positions;
   out["tie_word_embeddings"] = text.tied_head;
   if (Row(text.arch).minicpm_scales) {
     // The files state the factors from which the scales are computed.
-    out["scale_emb"] = Shortest(text.embedding_scale);
+    out["scale_emb"] = ShortestDouble(text.embedding_scale);
     out["scale_depth"] =
-        Shortest(static_cast<float>(text.residual_scale * std::sqrt(double(text.layers))));
-    out["dim_model_base"] = Shortest(static_cast<float>(text.width / text.logit_divisor));
+        ShortestDouble(static_cast<float>(text.residual_scale * std::sqrt(double(text.layers))));
+    out["dim_model_base"] = ShortestDouble(static_cast<float>(text.width / text.logit_divisor));
   }
 }
 
@@ -76,7 +67,7 @@ void AddVision(const ModelConfig& config, ordered_json& out) {
                           {"num_attention_heads", vision.heads},
                           {"num_hidden_layers", vision.layers},
                           {"patch_size", vision.patch},
-                          {"layer_norm_eps", Shortest(vision.norm_eps)}};
+                          {"layer_norm_eps", ShortestDouble(vision.norm_eps)}};
   out["position_rule"] = PositionRuleName(vision.position_rule);
 }
 
@@ -124,8 +115,8 @@ ordered_json PreprocessorJson(const ModelConfig& config) {
   }
   out["slice_mode"] = config.row().slice_rule == SliceRule::kAdaptive;
   for (int i = 0; i < 3; ++i) {
-    out["norm_mean"].push_back(Shortest(config.image_mean[i]));
-    out["norm_std"].push_back(Shortest(config.image_std[i]));
+    out["norm_mean"].push_back(ShortestDouble(config.image_mean[i]));
+    out["norm_std"].push_back(ShortestDouble(config.image_std[i]));
   }
   out["version"] = config.row().short_name;
   return out;

@@ -1,6 +1,11 @@
 #include "family/json_object.h"
 
 #include <cmath>
+#include <span>
+
+#include "family/number_text.h"
+#include "formats/json_place.h"
+#include "formats/lfs_pointer.h"
 
 namespace mcv {
 
@@ -63,9 +68,7 @@ std::string JsonObject::VersionText(const char* key) {
     Fail(key, "a version such as \"2.5\"");
     return "";
   }
-  char text[32];
-  std::snprintf(text, sizeof text, "%g", value->get<double>());
-  std::string version = text;
+  std::string version = ShortNumber(value->get<double>());
   if (version.find('.') == std::string::npos) version += ".0";
   return version;
 }
@@ -82,7 +85,10 @@ void JsonObject::Triple(const char* key, float out[3]) {
 
 Result<json> ParseJsonObject(const std::string& text, const std::string& where) {
   json parsed = json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (parsed.is_discarded()) return Corrupt(where + ": is not valid JSON");
+  if (parsed.is_discarded()) {
+    MCV_RETURN_IF_ERROR(CheckNotLfsPointer(std::as_bytes(std::span(text)), where, "file"));
+    return Corrupt(where + ": " + JsonFault(text));
+  }
   if (!parsed.is_object()) {
     return Corrupt(where + ": expected a JSON object, found " + parsed.type_name());
   }

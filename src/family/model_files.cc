@@ -1,16 +1,17 @@
 #include "family/model_files.h"
 
 #include <algorithm>
-#include <filesystem>
 #include <set>
 
+#include "base/no_throw.h"
 #include "family/config_gguf.h"
 #include "family/config_hf.h"
+#include "family/model_kinds.h"
+#include "family/model_location.h"
 #include "formats/printable.h"
 #include "formats/quant/quant.h"
 
 namespace mcv {
-namespace fs = std::filesystem;
 namespace {
 
 constexpr size_t kNamesInMessage = 6;
@@ -83,68 +84,21 @@ std::string FirstFew(const std::vector<std::string>& names) {
   return text;
 }
 
-bool HasSuffix(const fs::path& path, std::string_view suffix) {
-  return path.filename().string().ends_with(suffix);
-}
-
-// The .gguf files of a folder, sorted by name, mmproj files or the others.
-std::vector<std::string> GgufsIn(const fs::path& folder, bool mmproj) {
-  std::vector<std::string> found;
-  std::error_code error;
-  for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
-    if (!HasSuffix(it->path(), ".gguf")) continue;
-    const bool is_mmproj = it->path().filename().string().find("mmproj") != std::string::npos;
-    if (is_mmproj == mmproj) found.push_back(it->path().string());
-  }
-  std::sort(found.begin(), found.end());
-  return found;
-}
-
-Result<std::shared_ptr<const GgufFile>> WholeModel(GgufFile file) {
-  const auto parts = file.FindKey("split.count") ? file.GetUint("split.count") : uint64_t{1};
-  if (parts.ok() && *parts > 1) {
-    return Unsupported(file.name() + ": is one of " + std::to_string(*parts) +
-                       " parts of a split model; join them into one file first");
-  }
-  return std::make_shared<const GgufFile>(std::move(file));
-}
-
 Result<std::shared_ptr<const GgufFile>> OpenGgufFile(const std::string& path) {
   MCV_ASSIGN_OR_RETURN(GgufFile file, GgufFile::Open(path));
-  return WholeModel(std::move(file));
+  MCV_RETURN_IF_ERROR(CheckIsModel(file));
+  return std::make_shared<const GgufFile>(std::move(file));
 }
 
 Result<std::shared_ptr<const GgufFile>> ParseGgufBytes(std::span<const std::byte> bytes,
                                                        const std::string& name) {
   MCV_ASSIGN_OR_RETURN(GgufFile file, GgufFile::Parse(bytes, name));
-  return WholeModel(std::move(file));
-}
-
-// What Open was given: the folder of an HF model or the path of the LLM's GGUF.
-struct Located {
-  bool hf = false;
-  std::string path;
-};
-
-Result<Located> Locate(const std::string& path) {
-  std::error_code error;
-  if (!fs::is_directory(path, error)) {
-    if (HasSuffix(path, ".safetensors") || HasSuffix(path, ".index.json")) {
-      const std::string parent = fs::path(path).parent_path().string();
-      return Located{true, parent.empty() ? "." : parent};
-    }
-    return Located{false, path};
+  const auto parts = file.FindKey("split.count") ? file.GetUint("split.count") : uint64_t{1};
+  if (parts.ok() && *parts > 1) {
+    return Unsupported(name + ": is one of " + std::to_string(*parts) +
+                       " parts of a split model; join them into one file first");
   }
-  if (fs::exists(fs::path(path) / "config.json", error)) return Located{true, path};
-  const std::vector<std::string> ggufs = GgufsIn(path, /*mmproj=*/false);
-  if (ggufs.size() == 1) return Located{false, ggufs[0]};
-  if (ggufs.empty()) {
-    return NotFound(path +
-                    ": no model in this folder: expected config.json with .safetensors "
-                    "files, or a .gguf file");
-  }
-  return InvalidArgument(path + ": the folder holds " + std::to_string(ggufs.size()) +
-                         " language model files; name one of them: " + FirstFew(ggufs));
+  return std::make_shared<const GgufFile>(std::move(file));
 }
 
 }  // namespace
@@ -164,12 +118,14 @@ Status Completeness::ToStatus(const std::string& where) const {
 }
 
 Result<ModelFiles> ModelFiles::Open(const std::string& path, const OpenOptions& options) {
-  MCV_ASSIGN_OR_RETURN(const Located located, Locate(path));
-  ModelFiles files;
-  MCV_RETURN_IF_ERROR(located.hf ? files.OpenHf(located.path)
-                                 : files.OpenGguf(located.path, options));
-  MCV_RETURN_IF_ERROR(files.Finish(options));
-  return files;
+  return WithoutThrowing(path, [&]() -> Result<ModelFiles> {
+    MCV_ASSIGN_OR_RETURN(const ModelLocation located, LocateModel(path));
+    ModelFiles files;
+    MCV_RETURN_IF_ERROR(located.hf ? files.OpenHf(located.path)
+                                   : files.OpenGguf(located.path, options));
+    MCV_RETURN_IF_ERROR(files.Finish(options));
+    return files;
+  });
 }
 
 Result<ModelFiles> ModelFiles::OpenBytes(const GgufPairBytes& pair, const OpenOptions& options) {
@@ -184,6 +140,11 @@ Result<ModelFiles> ModelFiles::OpenBytes(const GgufPairBytes& pair, const OpenOp
 }
 
 Status ModelFiles::Finish(const OpenOptions& options) {
+  for (const auto& mapping : Mappings()) {
+    if (options.reads_files || mapping->read_because().empty()) continue;
+    notes_.push_back(mapping->path() + " " + mapping->read_because() +
+                     ": it was read into memory, as --no-mmap does");
+  }
   MCV_RETURN_IF_ERROR(ApplyOptions(options));
   BuildTable();
   return options.allow_incomplete ? OkStatus() : CheckComplete().ToStatus(Describe());
@@ -192,7 +153,9 @@ Status ModelFiles::Finish(const OpenOptions& options) {
 Status ModelFiles::OpenHf(const std::string& folder) {
   folder_ = folder;
   MCV_ASSIGN_OR_RETURN(config_, ReadHfConfig(folder));
+  MCV_RETURN_IF_ERROR(CheckHasSafetensors(folder));
   MCV_ASSIGN_OR_RETURN(SafetensorsFile file, SafetensorsFile::Open(folder));
+  MCV_RETURN_IF_ERROR(CheckIsPlainModel(file, folder));
   safetensors_ = std::make_shared<const SafetensorsFile>(std::move(file));
   return OkStatus();
 }
@@ -209,19 +172,33 @@ Status ModelFiles::OpenGguf(const std::string& path, const OpenOptions& options)
   return options.text_only ? OkStatus() : FindMmprojBeside(path);
 }
 
+// Those that belong to the model are known by what they say, not by their names.
 Status ModelFiles::FindMmprojBeside(const std::string& path) {
-  for (const std::string& candidate : GgufsIn(fs::absolute(path).parent_path(), true)) {
+  const std::string folder = FolderOf(path);
+  std::vector<std::string> refused;
+  std::vector<std::string> others;
+  for (const std::string& candidate : GgufsIn(folder, GgufRole::kVision)) {
     auto file = OpenGgufFile(candidate);
     auto config =
         file.ok() ? ReadGgufConfig(*text_gguf_, file->get()) : Result<ModelConfig>(file.status());
-    if (config.ok()) {
+    if (!config.ok()) {
+      refused.push_back(candidate + " is not used: " + config.status().message());
+    } else if (vision_gguf_ == nullptr) {
       vision_gguf_ = *file;
       config_ = *std::move(config);
-      notes_.clear();
-      return OkStatus();
+    } else {
+      others.push_back(candidate);
     }
-    notes_.push_back(candidate + " is not used: " + config.status().message());
   }
+  if (vision_gguf_ != nullptr) {
+    if (others.empty()) return OkStatus();
+    notes_.push_back("several vision files belong to this model: " + vision_gguf_->name() +
+                     " is used, --mmproj chooses another (" + FirstFew(others) + ")");
+    return OkStatus();
+  }
+  notes_ = std::move(refused);
+  why_no_vision_ = "no vision file (mmproj) that belongs to " + path + " lies in " + folder +
+                   ": put it there or name it with --mmproj";
   return OkStatus();
 }
 
@@ -280,7 +257,7 @@ Result<TensorData> ModelFiles::FindInGguf(const TensorSpec& spec) const {
   data.cols = spec.cols;
   data.bytes = tensor->data;
   data.stored_name = tensor->name;
-  data.file = file->file();
+  data.file = tensor->file;
   MCV_RETURN_IF_ERROR(CheckBytes(spec, data, file->name()));
   return data;
 }

@@ -19,7 +19,7 @@
 namespace mcv {
 
 struct OpenOptions {
-  // GGUF only. Empty: a file mmproj*.gguf in the LLM file's folder that belongs to it.
+  // GGUF only. Empty: a vision file in the LLM file's folder that belongs to it, whatever its name.
   std::string mmproj;
   bool text_only = false;  // do not look for an mmproj file
   // Instead of what the version (or the file's own key) says. kGrid for 2.5 is llama.cpp's rule.
@@ -27,6 +27,8 @@ struct OpenOptions {
   std::optional<BucketRule> bucket_rule;
   // For pairs from converters that divide the projector and do not say so.
   std::optional<bool> projector_predivided;
+  // The caller will read the files into memory anyway: no word about those that cannot be mapped.
+  bool reads_files = false;
   // Open although tensors are missing, misshapen or unknown: for the inspector.
   bool allow_incomplete = false;
 };
@@ -69,7 +71,8 @@ struct Completeness {
 // valid.
 class ModelFiles {
  public:
-  // path: an HF folder (config.json), the LLM's .gguf, or a folder with exactly one LLM .gguf.
+  // path: an HF folder (config.json) or a folder of the Hugging Face cache, the LLM's .gguf or any
+  // part of a split one, or a folder with exactly one LLM .gguf.
   // The configuration is valid and, unless allow_incomplete, every tensor is there and as the table
   // says.
   static Result<ModelFiles> Open(const std::string& path, const OpenOptions& options = {});
@@ -99,6 +102,17 @@ class ModelFiles {
   std::string Describe() const;
   // Not fatal, worth telling: an mmproj file beside the LLM that does not belong to it.
   const std::vector<std::string>& notes() const { return notes_; }
+  // Where a vision file was looked for, and how to name one; empty if there is one, or none was
+  // looked for.
+  const std::string& why_no_vision() const { return why_no_vision_; }
+
+  // Others may shorten the files while they are mapped, write to them, or take their disk away:
+  // what is gone reads as zeros (base/mapped_file.h). damaged() is a load for each file: for every
+  // step.
+  bool damaged() const;
+  // Also asks the system whether the files are as they were: Corrupt, naming the file. Files that
+  // were replaced by others under the same name are still there while they are mapped: OK.
+  Status CheckIntact() const;
 
   // Reads the mapped files into memory of this process's own, where they stay: for whoever wants no
   // page to come from a disk later. Views stay valid; nobody may read meanwhile, and after an error
@@ -138,6 +152,7 @@ class ModelFiles {
   std::shared_ptr<const SafetensorsFile> safetensors_;
   bool swapped_ffn_ = true;  // the tower's ffn names are the legacy ones
   std::vector<std::string> notes_;
+  std::string why_no_vision_;
 };
 
 // The tensor as fp32 in the table's orientation [rows, cols] with q and k rows in HF order,

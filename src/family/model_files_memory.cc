@@ -43,13 +43,34 @@ std::vector<std::shared_ptr<MappedFile>> ModelFiles::Mappings() const {
   std::vector<std::shared_ptr<MappedFile>> mappings;
   if (safetensors_) mappings = safetensors_->files();
   for (const GgufFile* file : {text_gguf_.get(), vision_gguf_.get()}) {
-    if (file != nullptr && file->mapping() != nullptr) mappings.push_back(file->mapping());
+    if (file == nullptr) continue;
+    mappings.insert(mappings.end(), file->mappings().begin(), file->mappings().end());
   }
   return mappings;
 }
 
 Status ModelFiles::ReadIntoMemory() {
   for (const auto& mapping : Mappings()) MCV_RETURN_IF_ERROR(mapping->ReadIntoMemory());
+  return OkStatus();
+}
+
+bool ModelFiles::damaged() const {
+  if (safetensors_) {
+    for (const auto& file : safetensors_->files()) {
+      if (file->damaged()) return true;
+    }
+  }
+  for (const GgufFile* file : {text_gguf_.get(), vision_gguf_.get()}) {
+    if (file == nullptr) continue;
+    for (const auto& mapping : file->mappings()) {
+      if (mapping->damaged()) return true;
+    }
+  }
+  return false;
+}
+
+Status ModelFiles::CheckIntact() const {
+  for (const auto& mapping : Mappings()) MCV_RETURN_IF_ERROR(mapping->CheckIntact());
   return OkStatus();
 }
 

@@ -82,6 +82,15 @@ TEST_F(SharedCacheTest, TheNextProcessDoesNotEncode) {
   EXPECT_EQ(Ask(InFolder()).source, "encoded");
 }
 
+// Which build computed the rows counts, not where its file lies or when that was written.
+TEST_F(SharedCacheTest, ACopyOfTheProgramTakesTheRows) {
+  Ask(InFolder());
+  fs::copy_file(MCV_PROGRAM, root_ / "copy");
+  EXPECT_EQ(
+      Read(RunShell((root_ / "copy").string() + " " + AskArguments(InFolder()) + " 2>&1")).source,
+      "disk");
+}
+
 TEST_F(SharedCacheTest, WhereItLies) {
   const auto run = [&](const std::string& environment) {
     return Read(RunShell("env -u HOME -u XDG_CACHE_HOME -u MCV_CACHE_DIR " + environment +

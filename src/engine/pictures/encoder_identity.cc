@@ -1,11 +1,10 @@
 #include "engine/pictures/encoder_identity.h"
 
-#include <sys/stat.h>
-
 #include <algorithm>
 #include <cstring>
 #include <type_traits>
 
+#include "base/build_id.h"
 #include "base/sha256.h"
 
 namespace mcv {
@@ -96,13 +95,12 @@ void AddWeights(const ModelFiles& files, bool in_program, Hasher* hasher) {
   }
 }
 
-// A kernel that was changed may round otherwise. What the program itself is stands for its code.
-void AddProgram(Hasher* hasher) {
-  struct stat info {};
-  if (::stat("/proc/self/exe", &info) != 0) return;
-  hasher->Add(info.st_size);
-  hasher->Add(info.st_mtim.tv_sec);
-  hasher->Add(info.st_mtim.tv_nsec);
+// A kernel that was changed may round otherwise. The build that holds this code stands for it, be
+// it a program or a library in somebody else's.
+void AddBuild(Hasher* hasher) {
+  static const std::vector<std::byte> build =
+      BuildIdOf(reinterpret_cast<const void*>(&IdentifyEncoder));
+  hasher->Add(std::span(build));
 }
 
 }  // namespace
@@ -111,7 +109,7 @@ EncoderId IdentifyEncoder(const ModelFiles& files, const ModelConfig& config,
                           const EncoderRun& run) {
   Hasher hasher;
   hasher.Add(kRowsVersion);
-  AddProgram(&hasher);
+  AddBuild(&hasher);
   hasher.Add(run.numerics);
   hasher.Add(run.target);
   AddConfig(config, &hasher);

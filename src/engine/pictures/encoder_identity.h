@@ -26,8 +26,8 @@ struct EncoderRun {
 //     times, and samples of the data; samples too of bytes that are part of the program; all bytes
 //     of weights that lie elsewhere in memory,
 //   - the numbers of the configuration that the encoder reads,
-//   - how it computes: numerics, kernels, and the program itself, because another build may round
-//     otherwise.
+//   - how it computes: numerics, kernels, and the build that this code is in (build_id.h), because
+//     another one may round otherwise.
 // The same for any path to the same file. Reads a few pages of the weights and leaves the rest
 // untouched, so it costs about a millisecond for a file of any size.
 EncoderId IdentifyEncoder(const ModelFiles& files, const ModelConfig& config,

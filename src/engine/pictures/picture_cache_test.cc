@@ -4,11 +4,15 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <chrono>
 #include <filesystem>
+#include <optional>
 #include <set>
 #include <thread>
 
 #include "engine/pictures/encoder_identity.h"
+#include "engine/pictures/sqlite.h"
 #include "tests/support/test_folder.h"
 
 namespace mcv {
@@ -109,6 +113,87 @@ TEST_F(PictureCacheTest, ThreadsShareIt) {
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(wrong, 0);
   EXPECT_THAT(cache.TakeNotes(), IsEmpty());
+}
+
+// --- one picture, several who want it ---
+
+TEST_F(PictureCacheTest, OneEncodesAndTheOthersWaitForIt) {
+  PictureCache cache({});
+  const PictureCache::Found first = cache.Find(Key(1), kShape);
+  ASSERT_EQ(first.rows, nullptr);
+  EXPECT_TRUE(first.claim.held());
+  std::vector<PictureCache::Rows> got(3);
+  std::vector<std::thread> threads;
+  for (auto& rows : got) {
+    threads.emplace_back([&] { rows = cache.Find(Key(1), kShape).rows; });
+  }
+  EXPECT_TRUE(cache.Find(Key(2), kShape).claim.held());  // another picture: nobody waits
+  const PictureCache::Rows rows = Rows(1);
+  cache.Insert(Key(1), kShape, rows);
+  for (std::thread& thread : threads) thread.join();
+  for (const auto& its : got) EXPECT_EQ(its, rows);
+}
+
+TEST_F(PictureCacheTest, AClaimThatIsGivenUpGoesToTheNext) {
+  PictureCache cache({.folder = folder_.string()});
+  std::optional<PictureCache::Found> first = cache.Find(Key(1), kShape);
+  std::atomic<int> encoded = 0;
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 3; ++t) {
+    threads.emplace_back([&] {
+      const PictureCache::Found found = cache.Find(Key(1), kShape);
+      if (found.rows != nullptr) return;
+      ++encoded;
+      cache.Insert(Key(1), kShape, Rows(1));
+    });
+  }
+  first.reset();
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(encoded, 1);
+  EXPECT_NE(cache.Find(Key(1), kShape).rows, nullptr);
+}
+
+TEST_F(PictureCacheTest, WaitingCanBeCalledOff) {
+  PictureCache cache({});
+  const PictureCache::Found first = cache.Find(Key(1), kShape);
+  std::atomic<bool> cancel = false;
+  std::thread other([&] { EXPECT_EQ(cache.Find(Key(1), kShape, &cancel).rows, nullptr); });
+  cancel = true;
+  other.join();
+  cache.Insert(Key(1), kShape, Rows(1));
+  EXPECT_NE(cache.Find(Key(1), kShape).rows, nullptr);
+}
+
+// A claim that outlived its picture's flight must not end a later one.
+TEST_F(PictureCacheTest, AnOldClaimEndsNothing) {
+  PictureCache cache({.folder = "", .max_memory_bytes = 0});
+  std::optional<PictureCache::Found> old = cache.Find(Key(1), kShape);
+  cache.Insert(Key(1), kShape, Rows(1));
+  std::optional<PictureCache::Found> second = cache.Find(Key(1), kShape);
+  EXPECT_TRUE(second->claim.held());
+  old.reset();
+  const std::atomic<bool> cancel = true;
+  EXPECT_FALSE(cache.Find(Key(1), kShape, &cancel).claim.held());
+  second.reset();
+  EXPECT_TRUE(cache.Find(Key(1), kShape, &cancel).claim.held());
+}
+
+TEST_F(PictureCacheTest, NobodyWaitsForAnothersDisk) {
+  PictureCache cache({folder_.string()});
+  cache.Insert(Key(1), kShape, Rows(1));
+  auto db = SqliteConnection::Open((folder_ / "pictures.sqlite").string(), 0);
+  ASSERT_TRUE(db.ok());
+  ASSERT_TRUE(db->Run("BEGIN IMMEDIATE").ok());  // the next write waits for this one's end
+  std::atomic<bool> written = false;
+  std::thread writer([&] {
+    cache.Insert(Key(2), kShape, Rows(2));
+    written = true;
+  });
+  while (cache.Find(Key(2), kShape).source != PictureSource::kMemory) std::this_thread::yield();
+  EXPECT_EQ(cache.Find(Key(1), kShape).source, PictureSource::kMemory);
+  EXPECT_FALSE(written);
+  ASSERT_TRUE(db->Run("COMMIT").ok());
+  writer.join();
 }
 
 // --- which encoder ---

@@ -36,6 +36,26 @@ std::array<uint8_t, 32> Digest(const PictureKey& key, RowsShape shape,
   return sha.Finish();
 }
 
+// A mark and a version do not make a store: somebody may have taken a table away, or put numbers in
+// that no picture has. Found out here, because the error of a later statement does not say whether
+// the file or the moment is to blame.
+Status CheckTables(const SqliteConnection& db, const std::string& path) {
+  MCV_ASSIGN_OR_RETURN(
+      const int64_t parts,
+      db.Number("SELECT (SELECT count(*) FROM pragma_table_info('pictures') WHERE name IN ('id',"
+                " 'key', 'num_rows', 'width', 'bytes', 'sha256', 'last_used')) +"
+                " (SELECT count(*) FROM pragma_table_info('data') WHERE name IN ('id', 'rows')) +"
+                " (SELECT count(*) FROM sqlite_master WHERE type = 'table'"
+                " AND name IN ('pictures', 'data'))"));
+  if (parts != 9 + 2) return Corrupt(path + ": its tables are not those of this layout");
+  MCV_ASSIGN_OR_RETURN(
+      const int64_t absurd,
+      db.Number("SELECT count(*) FROM pictures WHERE typeof(bytes) <> 'integer' OR"
+                " typeof(last_used) <> 'integer' OR bytes NOT BETWEEN 0 AND 1099511627776 OR"
+                " last_used NOT BETWEEN 0 AND 4611686018427387904"));
+  return absurd == 0 ? OkStatus() : Corrupt(path + ": has numbers that no picture has");
+}
+
 // OK for a picture store of this layout and for an empty database. Tells in `ours` whether at least
 // this program's mark is there.
 Status CheckKind(const SqliteConnection& db, const std::string& path, bool* ours, bool* empty) {
@@ -48,7 +68,7 @@ Status CheckKind(const SqliteConnection& db, const std::string& path, bool* ours
   if (!*ours) {
     return InvalidArgument(path + ": is a database of another program, it was left alone");
   }
-  if (layout == kLayoutVersion) return OkStatus();
+  if (layout == kLayoutVersion) return CheckTables(db, path);
   return Corrupt(path + ": its layout has version " + std::to_string(layout) + ", expected " +
                  std::to_string(kLayoutVersion));
 }

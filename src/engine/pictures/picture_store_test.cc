@@ -264,6 +264,20 @@ TEST_F(PictureStoreTest, AnotherLayoutOrMissingTablesAreBegunAnew) {
 
 // --- a machine that refuses ---
 
+// SQLite's general error comes from the moment as well as from the file: it is told, and removes
+// nothing.
+TEST_F(PictureStoreTest, OnlyDamageIsTakenForDamage) {
+  Fill(2);
+  const auto db = SqliteConnection::Open(File(), 0);
+  ASSERT_TRUE(db.ok());
+  EXPECT_EQ(db->Run("SELECT no_such_function()").code(), StatusCode::kIo);
+  EXPECT_EQ(db->Run("COMMIT").code(), StatusCode::kIo);
+  const std::string garbage = Folder() + "/garbage";
+  std::ofstream(garbage) << std::string(5000, '?');
+  EXPECT_EQ(SqliteConnection::Open(garbage, 0)->Number("PRAGMA user_version").status().code(),
+            StatusCode::kCorrupt);
+}
+
 TEST_F(PictureStoreTest, SomethingElseInItsPlace) {
   const auto expect_out_of_the_way = [&](const std::string& folder, const std::string& reason) {
     PictureStore store(folder, kPlenty);

@@ -64,7 +64,6 @@ Status SqliteConnection::Error() const {
   switch (sqlite3_errcode(db_) & 0xff) {
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
-    case SQLITE_ERROR:  // the statements are right: a table is missing or not what it should be
       return Corrupt(text);
     case SQLITE_FULL:
     case SQLITE_NOMEM:

@@ -3,9 +3,20 @@
 
 #include "base/mapped_file.h"
 #include "family/tokenizer/loaders.h"
+#include "formats/lfs_pointer.h"
 #include "formats/printable.h"
 
 namespace mcv {
+
+namespace {
+
+Result<std::string> ReadTokenizerFile(const std::string& path) {
+  MCV_ASSIGN_OR_RETURN(std::string text, ReadFile(path, kMaxTokenizerFileBytes));
+  MCV_RETURN_IF_ERROR(CheckNotLfsPointer(std::as_bytes(std::span(text)), path, "tokenizer's file"));
+  return text;
+}
+
+}  // namespace
 
 Result<std::span<const std::string_view>> ReadGgufTokens(const GgufFile& file) {
   MCV_ASSIGN_OR_RETURN(const auto tokens, file.GetStrings("tokenizer.ggml.tokens"));
@@ -61,16 +72,16 @@ Result<std::unique_ptr<Tokenizer>> LoadTokenizerFromFolder(const std::string& fo
   std::error_code ignored;
   std::string config;
   if (std::filesystem::exists(config_path, ignored)) {
-    MCV_ASSIGN_OR_RETURN(config, ReadFile(config_path, kMaxTokenizerFileBytes));
+    MCV_ASSIGN_OR_RETURN(config, ReadTokenizerFile(config_path));
   }
   // Where both are there, tokenizer.model is the original of the SentencePiece kind: the JSON is a
   // conversion that not every release of it gets right.
   if (std::filesystem::exists(model_path, ignored)) {
-    MCV_ASSIGN_OR_RETURN(const std::string model, ReadFile(model_path, kMaxTokenizerFileBytes));
+    MCV_ASSIGN_OR_RETURN(const std::string model, ReadTokenizerFile(model_path));
     return ParseSentencePieceModel(model, config, model_path);
   }
   if (std::filesystem::exists(json_path, ignored)) {
-    MCV_ASSIGN_OR_RETURN(const std::string json, ReadFile(json_path, kMaxTokenizerFileBytes));
+    MCV_ASSIGN_OR_RETURN(const std::string json, ReadTokenizerFile(json_path));
     return ParseTokenizerJson(json, config, json_path);
   }
   return NotFound(folder +

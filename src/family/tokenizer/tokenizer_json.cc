@@ -1,6 +1,7 @@
 #include "family/tokenizer/tokenizer_json.h"
 
 #include "family/tokenizer/vocabulary.h"
+#include "formats/json_place.h"
 #include "formats/printable.h"
 
 namespace mcv {
@@ -14,7 +15,8 @@ constexpr size_t kMaxMerges = size_t{1} << 22;
 // The event handler of nlohmann's streaming parser: every method returns false to stop.
 class Reader {
  public:
-  Reader(TokenizerJson* out, std::string name) : out_(out), name_(std::move(name)) {}
+  Reader(TokenizerJson* out, std::string name, std::string_view text)
+      : out_(out), name_(std::move(name)), text_(text) {}
   const Status& status() const { return status_; }
   // What is still wrong with a text that was read to its end.
   Status CheckComplete() const {
@@ -105,7 +107,8 @@ class Reader {
   }
 
   bool parse_error(size_t position, const std::string&, const json::exception&) {
-    return Fail("not JSON (or cut off) at byte " + std::to_string(position));
+    return Fail("not JSON (or cut off) at byte " + std::to_string(position) + "; it " +
+                JsonFault(text_));
   }
 
  private:
@@ -187,6 +190,7 @@ class Reader {
 
   TokenizerJson* out_;
   std::string name_;
+  std::string_view text_;  // all of it
   Status status_;
   Part part_ = Part::kRest;
   std::vector<json*> open_;  // containers from the top to the innermost
@@ -206,7 +210,7 @@ Result<TokenizerJson> ReadTokenizerJson(std::string_view text, const std::string
                              std::to_string(kMaxTokenizerFileBytes) + " are read");
   }
   TokenizerJson out;
-  Reader reader(&out, name);
+  Reader reader(&out, name, text);
   if (!json::sax_parse(text.begin(), text.end(), &reader)) {
     return reader.status().ok() ? Corrupt(name + ": not JSON") : reader.status();
   }

@@ -79,15 +79,26 @@ struct Job {
   static size_t RowBytes(const Image& image) { return size_t{3} * size_t(image.width); }
 };
 
+// What one worker needs for a band. Made by the caller: an allocation that fails in a worker has
+// nobody to tell, and would end the process.
+struct Scratch {
+  explicit Scratch(const Job& job)
+      : ring(job.columns.max_taps == 0
+                 ? 0
+                 : Job::RowBytes(job.out) * static_cast<size_t>(job.rows.max_taps)),
+        sums(Job::RowBytes(job.out)) {}
+  std::vector<uint8_t> ring;
+  std::vector<int32_t> sums;
+};
+
 // Output rows [begin, end) when the height changes.
-void ResizeBand(const Job& job, int begin, int end) {
+void ResizeBand(const Job& job, int begin, int end, Scratch* scratch) {
   const size_t row_bytes = Job::RowBytes(job.out);
   const bool same_width = job.columns.max_taps == 0;
   const int window = job.rows.max_taps;
-  std::vector<uint8_t> ring(same_width ? 0 : row_bytes * static_cast<size_t>(window));
-  std::vector<int32_t> sums(row_bytes);
+  std::vector<int32_t>& sums = scratch->sums;
   const auto ring_row = [&](int y) {
-    return ring.data() + row_bytes * static_cast<size_t>(y % window);
+    return scratch->ring.data() + row_bytes * static_cast<size_t>(y % window);
   };
   int next_row = job.rows.FirstOf(begin);  // the first source row that is not in the ring yet
   for (int y = begin; y < end; ++y) {
@@ -122,20 +133,24 @@ Image ResizeBicubic(const Image& image, int width, int height, ThreadPool* pool)
   Job job{image, out, {}, {}};
   if (image.width != width) job.columns = MakeFixedTaps(image.width, width);
   if (image.height != height) job.rows = MakeFixedTaps(image.height, height);
-  const auto make_rows = [&job](int64_t begin, int64_t end, int) {
+  const int workers = pool == nullptr ? 1 : pool->size();
+  std::vector<Scratch> scratch;
+  if (job.rows.max_taps > 0) scratch.assign(static_cast<size_t>(workers), Scratch(job));
+  const auto make_rows = [&](int64_t begin, int64_t end, int worker) {
     if (job.rows.max_taps > 0) {
-      ResizeBand(job, static_cast<int>(begin), static_cast<int>(end));
+      ResizeBand(job, static_cast<int>(begin), static_cast<int>(end),
+                 &scratch[static_cast<size_t>(worker)]);
       return;
     }
     for (int y = static_cast<int>(begin); y < end; ++y) {
       ResizeRow(job.InRow(y), job.columns, job.out.width, job.OutRow(y));
     }
   };
-  if (pool == nullptr || pool->size() == 1) {
+  if (workers == 1) {
     make_rows(0, height, 0);
   } else {
     // Neighbouring bands both resample the source rows of their common window: few, tall bands.
-    pool->For(height, std::max(height / (2 * pool->size()), 16), make_rows);
+    pool->For(height, std::max(height / (2 * workers), 16), make_rows);
   }
   return out;
 }

@@ -3,9 +3,12 @@
 #include "formats/gguf/gguf_file.h"
 
 #include <algorithm>
+#include <cstring>
 #include <limits>
 
+#include "base/no_throw.h"
 #include "formats/gguf/gguf_parser.h"
+#include "formats/lfs_pointer.h"
 #include "formats/printable.h"
 
 namespace mcv {
@@ -95,17 +98,82 @@ uint64_t GgufTensor::rows() const {
   return product;
 }
 
-Result<GgufFile> GgufFile::Open(const std::string& path) {
-  MCV_ASSIGN_OR_RETURN(MappedFile mapped, MappedFile::Open(path));
-  // Shared, so that moving the GgufFile leaves every view into the mapping where it was.
-  auto shared = std::make_shared<MappedFile>(std::move(mapped));
-  MCV_ASSIGN_OR_RETURN(GgufFile file, Parse(shared->data(), path));
-  file.file_ = std::move(shared);
-  return file;
+namespace {
+
+// What people give in a GGUF's place.
+Status CheckNotAnotherKind(std::span<const std::byte> bytes, const std::string& name) {
+  using namespace std::string_view_literals;
+  MCV_RETURN_IF_ERROR(CheckNotLfsPointer(bytes, name, "model"));
+  const std::string_view head(reinterpret_cast<const char*>(bytes.data()),
+                              std::min<size_t>(bytes.size(), 64));
+  if (head.starts_with("PK\3\4"sv) || head.starts_with("\x80\2"sv)) {
+    return Unsupported(name +
+                       ": is a pickle of PyTorch (or an archive), which can run code and is not "
+                       "read; expected a .gguf file or a folder with .safetensors files");
+  }
+  // An importance matrix before it was a GGUF: a count, then names of tensors with their lengths.
+  if (head.size() >= 16 && head.substr(8, 4) == "blk."sv) {
+    return Unsupported(name + ": is an importance matrix (imatrix), which helps to quantise a " +
+                       "model; expected the model itself");
+  }
+  return OkStatus();
+}
+
+}  // namespace
+
+Result<GgufFile> GgufFile::OpenOne(const std::string& path) {
+  return WithoutThrowing(path, [&]() -> Result<GgufFile> {
+    MCV_ASSIGN_OR_RETURN(MappedFile mapped, MappedFile::Open(path));
+    // Shared, so that moving the GgufFile leaves every view into the mapping where it was.
+    auto shared = std::make_shared<MappedFile>(std::move(mapped));
+    MCV_RETURN_IF_ERROR(CheckNotAnotherKind(shared->data(), path));
+    auto file = Parse(shared->data(), path);
+    // The file may have been cut while it was read: then that is what is wrong.
+    if (shared->damaged()) return shared->CheckIntact();
+    if (!file.ok()) return file;
+    for (GgufTensor& tensor : file->tensors_) tensor.file = shared.get();
+    file->mappings_.push_back(std::move(shared));
+    return file;
+  });
 }
 
 Result<GgufFile> GgufFile::Parse(std::span<const std::byte> bytes, const std::string& name) {
-  return GgufParser(bytes, name).Parse();
+  return WithoutThrowing(name, [&] { return GgufParser(bytes, name).Parse(); });
+}
+
+namespace {
+
+// The text of a key in the first part of a file, found by its bytes: keys before it need not be
+// understood, and the vocabulary is not read.
+std::string TextOfKey(std::string_view head, std::string_view key) {
+  const auto number = [&](size_t at, size_t bytes) {
+    uint64_t value = 0;
+    std::memcpy(&value, head.data() + at, bytes);
+    return value;
+  };
+  constexpr size_t kMostText = 64;
+  for (size_t at = head.find(key); at != std::string_view::npos; at = head.find(key, at + 1)) {
+    const size_t value = at + key.size();
+    if (at < 8 || head.size() - value < 12 || number(at - 8, 8) != key.size()) continue;
+    if (number(value, 4) != static_cast<uint32_t>(GgufType::kString)) continue;
+    const uint64_t length = number(value + 4, 8);
+    if (length <= kMostText && head.size() - value - 12 >= length) {
+      return std::string(head.substr(value + 12, length));
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+GgufKind ReadGgufKind(const std::string& path) {
+  constexpr size_t kMostBytes = 1 << 16;  // both keys are among the first that writers write
+  const auto mapped = MappedFile::Open(path);
+  if (!mapped.ok()) return {};
+  const std::string_view head(reinterpret_cast<const char*>(mapped->data().data()),
+                              std::min<size_t>(mapped->data().size(), kMostBytes));
+  if (!head.starts_with("GGUF")) return {};
+  return {TextOfKey(head, "general.architecture"), TextOfKey(head, "general.type")};
 }
 
 const GgufTensor* GgufFile::FindTensor(std::string_view name) const {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -55,28 +56,45 @@ struct GgufTensor {
   std::vector<uint64_t> dims;       // fastest first, 1 to 4
   std::span<const std::byte> data;  // exactly the tensor's bytes, inside the mapping
   uint64_t file_offset = 0;
-  uint64_t rows() const;  // product of dims[1..]
+  const MappedFile* file = nullptr;  // null after Parse
+  uint64_t rows() const;             // product of dims[1..]
   uint64_t columns() const { return dims.empty() ? 0 : dims[0]; }
 };
+
+// "...-00002-of-00003.gguf": a part of a split model.
+struct GgufPart {
+  uint64_t number = 0;  // from 1
+  uint64_t count = 0;
+};
+std::optional<GgufPart> GgufPartOf(const std::string& path);
+
+// What a GGUF is, by its keys general.architecture and general.type, read without the rest.
+struct GgufKind {
+  std::string architecture;  // "llama", "clip" (an mmproj file), ...
+  std::string type;          // "model", "adapter", "imatrix", ...; empty if it does not say
+};
+// Empty strings for a file that is none or does not say; never an error.
+GgufKind ReadGgufKind(const std::string& path);
 
 // Owns the mapping (or borrows bytes in Parse); everything it returns lives as long as the object.
 // Immutable after opening, so any number of threads may read it.
 class GgufFile {
  public:
+  // All parts of a split model together, whichever of them is named. A file that is not a GGUF at
+  // all is named for what it is where that is known.
   static Result<GgufFile> Open(const std::string& path);
   // `bytes` must outlive the object; `name` is used in messages. Used by tests and fuzzers.
   static Result<GgufFile> Parse(std::span<const std::byte> bytes, const std::string& name);
 
   const std::string& name() const { return name_; }
   uint32_t version() const { return version_; }
-  uint64_t file_bytes() const { return bytes_.size(); }
+  uint64_t file_bytes() const { return file_bytes_; }  // of all parts
   const std::vector<GgufKey>& keys() const { return keys_; }
   const std::vector<GgufTensor>& tensors() const { return tensors_; }
   const GgufTensor* FindTensor(std::string_view name) const;
   const GgufValue* FindKey(std::string_view name) const;
-  // Null after Parse, where the bytes are the caller's.
-  const MappedFile* file() const { return file_.get(); }
-  const std::shared_ptr<MappedFile>& mapping() const { return file_; }
+  // One for each part; none after Parse, where the bytes are the caller's.
+  const std::vector<std::shared_ptr<MappedFile>>& mappings() const { return mappings_; }
 
   // Typed access: NotFound when absent, Corrupt with expected and actual type when of another kind.
   // Any integer type is accepted where an integer is asked for, if the value fits.
@@ -91,8 +109,13 @@ class GgufFile {
 
  private:
   friend class GgufParser;
-  std::shared_ptr<MappedFile> file_;
-  std::span<const std::byte> bytes_;
+  static Result<GgufFile> OpenOne(const std::string& path);
+  static Result<GgufFile> Join(std::vector<GgufFile> parts);
+  Status CheckPart(uint64_t index, uint64_t count) const;
+
+  std::vector<std::shared_ptr<MappedFile>> mappings_;
+  std::span<const std::byte> bytes_;  // of the first part
+  uint64_t file_bytes_ = 0;
   std::string name_;
   uint32_t version_ = 0;
   std::vector<GgufKey> keys_;

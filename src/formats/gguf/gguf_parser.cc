@@ -137,6 +137,7 @@ bool GgufCursor::ReadString(std::string_view* out) {
 
 GgufParser::GgufParser(std::span<const std::byte> bytes, const std::string& name) : cursor_(bytes) {
   file_.bytes_ = bytes;
+  file_.file_bytes_ = bytes.size();
   file_.name_ = name;
 }
 

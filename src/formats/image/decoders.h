@@ -33,7 +33,11 @@ Result<Image> NewImage(int width, int height, uint8_t fill);
 // num_bytes of `fill`, or ResourceExhausted.
 Result<std::vector<uint8_t>> NewBuffer(uint64_t num_bytes, uint8_t fill);
 
-// RGBA to RGB, over white or by dropping alpha.
-void FlattenRow(const uint8_t* rgba, int width, bool over_white, uint8_t* rgb);
+// What shows through alpha.
+enum class Backdrop : uint8_t { kWhite, kBlack, kNone };  // kNone: alpha is dropped
+Backdrop BackdropOf(const ImageOptions& options);
+
+// RGBA to RGB.
+void FlattenRow(const uint8_t* rgba, int width, Backdrop backdrop, uint8_t* rgb);
 
 }  // namespace mcv::image_internal

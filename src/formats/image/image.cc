@@ -1,9 +1,11 @@
 #include "formats/image/image.h"
 
+#include <algorithm>
 #include <new>
 #include <utility>
 
 #include "base/mapped_file.h"
+#include "base/no_throw.h"
 #include "formats/image/decoders.h"
 #include "formats/image/orientation.h"
 #include "formats/image/sniff.h"
@@ -30,11 +32,17 @@ Result<Image> NewImage(int width, int height, uint8_t fill) {
   return image;
 }
 
-void FlattenRow(const uint8_t* rgba, int width, bool over_white, uint8_t* rgb) {
+Backdrop BackdropOf(const ImageOptions& options) {
+  if (!options.alpha_over_white) return Backdrop::kNone;
+  return options.alpha_over_black ? Backdrop::kBlack : Backdrop::kWhite;
+}
+
+void FlattenRow(const uint8_t* rgba, int width, Backdrop backdrop, uint8_t* rgb) {
+  const uint32_t behind = backdrop == Backdrop::kWhite ? 255 : 0;
   for (int x = 0; x < width; ++x, rgba += 4, rgb += 3) {
-    const uint32_t alpha = over_white ? rgba[3] : 255;
+    const uint32_t alpha = backdrop == Backdrop::kNone ? 255 : rgba[3];
     for (int c = 0; c < 3; ++c) {
-      rgb[c] = static_cast<uint8_t>((rgba[c] * alpha + 255 * (255 - alpha) + 127) / 255);
+      rgb[c] = static_cast<uint8_t>((rgba[c] * alpha + behind * (255 - alpha) + 127) / 255);
     }
   }
 }
@@ -104,13 +112,39 @@ Result<DecodedImage> DecodeStored(std::span<const std::byte> file, const Sniffed
   }
 }
 
+bool IsAllWhite(const Image& image) {
+  constexpr uint8_t kWhite = 245;
+  return std::ranges::all_of(image.pixels, [](uint8_t value) { return value >= kWhite; });
+}
+
+// White writing on nothing (a logo, a signature) would be white on white. Black behind it shows it;
+// where that shows nothing either, the picture is empty and stays as it was.
+Status ShowWhiteOnBlack(std::span<const std::byte> file, const Sniffed& sniffed,
+                        const ImageInfo& info, ImageOptions options, DecodedImage* decoded) {
+  if (!info.alpha || !options.alpha_over_white || options.alpha_over_black) return OkStatus();
+  if (!IsAllWhite(decoded->image)) return OkStatus();
+  options.alpha_over_black = true;
+  decoded->image = {};  // its memory first
+  MCV_ASSIGN_OR_RETURN(DecodedImage on_black, DecodeStored(file, sniffed, info, options));
+  const auto [darkest, lightest] = std::ranges::minmax_element(on_black.image.pixels);
+  if (*darkest == 0 && *lightest >= 128) {
+    on_black.notes.push_back("white on a transparent ground: it is shown on black");
+  } else {
+    options.alpha_over_black = false;
+    on_black = {};
+    MCV_ASSIGN_OR_RETURN(on_black, DecodeStored(file, sniffed, info, options));
+  }
+  *decoded = std::move(on_black);
+  return OkStatus();
+}
+
 // More than any picture within max_pixels needs; a file beyond it is not read into memory.
 constexpr size_t kMaxFileBytes = size_t{1} << 30;
 
 }  // namespace
 
 Result<ImageInfo> ReadImageInfo(std::span<const std::byte> file) {
-  return ReadInfo(file, SniffPicture(file));
+  return WithoutThrowing("the picture", [&] { return ReadInfo(file, SniffPicture(file)); });
 }
 
 Result<ImageInfo> LoadImageInfo(const std::string& path) {
@@ -129,16 +163,25 @@ uint64_t MostDecodingBytes(const ImageInfo& info) {
   return per_pixel * static_cast<uint64_t>(info.width) * static_cast<uint64_t>(info.height);
 }
 
-Result<DecodedImage> DecodeImage(std::span<const std::byte> file, const ImageOptions& options) {
+namespace {
+
+Result<DecodedImage> DecodeUpright(std::span<const std::byte> file, const ImageOptions& options) {
   const Sniffed sniffed = SniffPicture(file);
   MCV_ASSIGN_OR_RETURN(const ImageInfo info, ReadInfo(file, sniffed));
   MCV_RETURN_IF_ERROR(CheckLimits(info, sniffed.kind, file.size(), options));
   MCV_ASSIGN_OR_RETURN(DecodedImage decoded, DecodeStored(file, sniffed, info, options));
+  MCV_RETURN_IF_ERROR(ShowWhiteOnBlack(file, sniffed, info, options, &decoded));
   decoded.info = info;
   if (options.apply_orientation) {
     MCV_RETURN_IF_ERROR(TurnUpright(info.orientation, &decoded.image));
   }
   return decoded;
+}
+
+}  // namespace
+
+Result<DecodedImage> DecodeImage(std::span<const std::byte> file, const ImageOptions& options) {
+  return WithoutThrowing("the picture", [&] { return DecodeUpright(file, options); });
 }
 
 Result<DecodedImage> LoadImage(const std::string& path, const ImageOptions& options) {

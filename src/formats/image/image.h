@@ -21,7 +21,10 @@ struct Image {
 
 struct ImageOptions {
   bool apply_orientation = true;  // turn by the EXIF orientation; off replays the reference
-  bool alpha_over_white = true;   // off drops alpha as the reference's convert("RGB") does
+  // Off does what the reference's convert("RGB") does: drops alpha, and makes white of whatever is
+  // above 255 in a gray picture of 16 bits. On shows a drawing of white alone on black.
+  bool alpha_over_white = true;
+  bool alpha_over_black = false;  // instead, where alpha_over_white is on
   // Decoding takes 3 bytes per pixel; up to 6 more for a progressive JPEG (8 in CMYK) and 4 more
   // for alpha that has to be kept whole, until the picture is done.
   uint64_t max_pixels = 200'000'000;

@@ -5,6 +5,7 @@
 // function that contains a setjmp, and everything the library may abandon under it, has only plain
 // data: what lives longer is in Session, owned by the caller.
 
+#include <algorithm>
 #include <csetjmp>
 #include <cstdio>
 #include <cstring>
@@ -25,6 +26,7 @@ namespace {
 constexpr int kMaxScans = 100;
 
 struct Session {
+  const JOCTET* data;  // the file's
   jpeg_decompress_struct jpeg;
   jpeg_error_mgr errors;
   jpeg_progress_mgr progress;
@@ -33,6 +35,8 @@ struct Session {
   int error_code;
   char first_warning[JMSG_LENGTH_MAX];
   bool warned;
+  bool ended;                // the library made an end up where the file has none
+  uint32_t components_seen;  // a bit for each that a scan brought
   JDIMENSION rows_before_warning;
   int scan_of_warning;
   bool too_many_scans;
@@ -47,12 +51,30 @@ Session* Of(j_common_ptr jpeg) { return static_cast<Session*>(jpeg->client_data)
   std::longjmp(session->jump, 1);
 }
 
+// Bytes that the library skipped to the next marker: between headers they change nothing, and zeros
+// or filling after a scan neither. Others there are what a scan should have taken.
+bool SkippedIsHarmless(const jpeg_decompress_struct& jpeg) {
+  if (jpeg.input_scan_number == 0) return true;
+  const auto* data =
+      Of(reinterpret_cast<j_common_ptr>(const_cast<jpeg_decompress_struct*>(&jpeg)))->data;
+  const JOCTET* end = jpeg.src->next_input_byte;
+  const auto count = static_cast<ptrdiff_t>(jpeg.err->msg_parm.i[0]);
+  if (count <= 1 || count > end - data) return false;
+  return std::all_of(end - count, end - 1, [](JOCTET byte) { return byte == 0 || byte == 0xff; });
+}
+
 // level -1: damaged data that was worked around. Other levels are chatter.
 void OnMessage(j_common_ptr jpeg, int level) {
   Session* session = Of(jpeg);
   if (level >= 0 || session->warned) return;
   const int code = jpeg->err->msg_code;
   if (code == JWRN_ADOBE_XFORM || code == JWRN_JFIF_MAJOR) return;  // odd headers, sound pixels
+  if (code == JWRN_EXTRANEOUS_DATA && SkippedIsHarmless(session->jpeg)) return;
+  // A mark that is missing at the end is no loss; if data is missing too, that is told next.
+  if (code == JWRN_JPEG_EOF) {
+    session->ended = true;
+    return;
+  }
   session->warned = true;
   session->rows_before_warning = session->jpeg.output_scanline;
   session->scan_of_warning = session->jpeg.input_scan_number;
@@ -61,6 +83,9 @@ void OnMessage(j_common_ptr jpeg, int level) {
 
 void OnProgress(j_common_ptr jpeg) {
   Session* session = Of(jpeg);
+  for (int i = 0; i < session->jpeg.comps_in_scan; ++i) {
+    session->components_seen |= uint32_t{1} << session->jpeg.cur_comp_info[i]->component_index;
+  }
   if (session->jpeg.input_scan_number <= kMaxScans) return;
   session->too_many_scans = true;
   std::longjmp(session->jump, 1);
@@ -90,6 +115,7 @@ class SessionOwner {
 
 bool ReadHeader(Session* session, const unsigned char* data, size_t size) {
   if (setjmp(session->jump) != 0) return false;
+  session->data = data;
   jpeg_create_decompress(&session->jpeg);  // clears all but err and client_data
   session->jpeg.progress = &session->progress;
   jpeg_mem_src(&session->jpeg, data, size);
@@ -177,9 +203,29 @@ Result<ImageInfo> InfoOf(const Session& session) {
   return info;
 }
 
+// A file that ends between two scans: every scan that is there is whole, and some are not there.
+bool LacksScans(const Session& session) {
+  const jpeg_decompress_struct& jpeg = session.jpeg;
+  if (!session.ended) return false;
+  for (int c = 0; c < jpeg.num_components; ++c) {
+    if ((session.components_seen >> c & 1) == 0) return true;
+    if (!jpeg.progressive_mode || jpeg.coef_bits == nullptr) continue;
+    for (int i = 0; i < DCTSIZE2; ++i) {
+      if (jpeg.coef_bits[c][i] != 0) return true;
+    }
+  }
+  return false;
+}
+
 std::string DamageNote(const Session& session, bool complete) {
-  const std::string why =
-      std::string(" (") + (session.warned ? session.first_warning : session.error) + ")";
+  const char* cause = session.ended    ? "the file ends early"
+                      : session.warned ? session.first_warning
+                                       : session.error;
+  const std::string why = std::string(" (") + cause + ")";
+  if (!session.warned && complete) {
+    return "the JPEG file ends early, after scan " +
+           std::to_string(session.jpeg.input_scan_number) + ": the picture is coarse";
+  }
   if (session.warned && session.scan_of_warning > 1) {
     return "the JPEG data is damaged or ends early in scan " +
            std::to_string(session.scan_of_warning) + why + "; the picture may be coarse or wrong";
@@ -218,7 +264,8 @@ Result<DecodedImage> DecodeJpeg(Bytes file, const ImageInfo& info) {
   if (!complete && (session->too_many_scans || session->jpeg.output_scanline == 0)) {
     return ErrorOf(*session);
   }
-  if (!complete || session->warned) decoded.notes.push_back(DamageNote(*session, complete));
+  if (!complete || session->warned || LacksScans(*session))
+    decoded.notes.push_back(DamageNote(*session, complete));
   return decoded;
 }
 

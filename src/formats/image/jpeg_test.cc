@@ -156,5 +156,54 @@ TEST(JpegTest, RefusesClaimsBeforeTakingMemory) {
   EXPECT_THAT(implausible.status().message(), HasSubstr("cannot hold"));
 }
 
+// --- whole pictures in odd files ---
+
+void ExpectSamePixelsWithoutNote(const std::string& file, const std::vector<uint8_t>& want) {
+  const auto decoded = Decode(file);
+  ASSERT_TRUE(decoded.ok()) << decoded.status().message();
+  EXPECT_EQ(decoded->image.pixels, want);
+  EXPECT_TRUE(decoded->notes.empty()) << decoded->notes[0];
+}
+
+TEST(JpegTest, WhatChangesNoPixelIsNotDamage) {
+  for (const bool progressive : {false, true}) {
+    for (const int channels : {1, 3}) {
+      JpegSource source = Smooth(61, 43, channels);
+      source.progressive = progressive;
+      const std::string file = EncodeJpeg(source);
+      const std::vector<uint8_t> want = Decode(file)->image.pixels;
+      const std::string body = file.substr(0, file.size() - 2);
+      const std::string end = file.substr(file.size() - 2);
+      ExpectSamePixelsWithoutNote(body, want);  // no mark at the end
+      ExpectSamePixelsWithoutNote(body + std::string(16, '\0') + end, want);
+      ExpectSamePixelsWithoutNote(body + std::string(7, '\xff') + end, want);
+      ExpectSamePixelsWithoutNote(file + "trailer", want);
+      const size_t table = file.find("\xff\xdb");
+      ExpectSamePixelsWithoutNote(
+          file.substr(0, table) + std::string(20, '\0') + file.substr(table), want);
+      ExpectSamePixelsWithoutNote(file.substr(0, table) + "some text" + file.substr(table), want);
+    }
+  }
+}
+
+TEST(JpegTest, WhatIsMissingIsStillTold) {
+  JpegSource source = Smooth(61, 43, 3);
+  source.progressive = true;
+  const std::string file = EncodeJpeg(source);
+  const std::vector<uint8_t> want = Decode(file)->image.pixels;
+  // Cut exactly where a later scan begins: nothing in what is left is damaged.
+  size_t scan = file.find("\xff\xda");
+  for (int cuts = 0; (scan = file.find("\xff\xda", scan + 2)) != std::string::npos; ++cuts) {
+    size_t table = file.rfind("\xff\xc4", scan);  // the scan's own tables lie before it
+    if (table == std::string::npos || table < file.rfind("\xff\xda", scan - 1)) table = scan;
+    for (const size_t at : {table, scan}) {
+      const auto decoded = Decode(file.substr(0, at));
+      ASSERT_TRUE(decoded.ok());
+      if (decoded->image.pixels == want) continue;
+      ASSERT_FALSE(decoded->notes.empty()) << at;
+      EXPECT_THAT(decoded->notes[0], HasSubstr("ends early"));
+    }
+  }
+}
 }  // namespace
 }  // namespace mcv

@@ -1,43 +1,34 @@
 // PNG through libpng: every colour type and depth ends as 8-bit RGB. 16-bit samples keep their high
-// byte, as in the reference's decoder; colour profiles and gamma are not applied, as there.
+// byte, as in the reference's decoder, unless the file says that fewer bits are meant; colour
+// profiles and gamma are not applied, as there.
 //
 // libpng reports errors by longjmp. Each function that contains a setjmp has only plain data; what
 // lives longer is in Session, owned by the caller.
 
 #include <png.h>
 
+#include <algorithm>
 #include <csetjmp>
 #include <cstdio>
 #include <cstring>
-#include <optional>
 #include <string>
 
 #include "base/file_writer.h"
 #include "formats/image/decoders.h"
-#include "formats/image/exif.h"
+#include "formats/image/png_chunks.h"
 
 namespace mcv::image_internal {
 namespace {
 
-constexpr size_t kSignatureBytes = 8;
-constexpr size_t kHeaderEnd = kSignatureBytes + 8 + 13 + 4;  // signature and the whole IHDR chunk
+constexpr size_t kHeaderEnd = kPngSignatureBytes + 8 + 13 + 4;  // signature and the IHDR chunk
+constexpr uint16_t kDarkestBright = 4095;  // 16-bit samples up to here are nearly black
 
-uint32_t BigEndian(Bytes file, size_t at) {
-  return std::to_integer<uint32_t>(file[at]) << 24 | std::to_integer<uint32_t>(file[at + 1]) << 16 |
-         std::to_integer<uint32_t>(file[at + 2]) << 8 | std::to_integer<uint32_t>(file[at + 3]);
-}
-
-// The payload of the first chunk of this type, if there is one that is whole.
-std::optional<Bytes> FindChunk(Bytes file, const char* type) {
-  size_t at = kSignatureBytes;
-  while (file.size() - at >= 12) {
-    const uint64_t length = BigEndian(file, at);
-    if (file.size() - at - 12 < length) break;
-    if (std::memcmp(&file[at + 4], type, 4) == 0) return file.subspan(at + 8, length);
-    at += 12 + length;
-  }
-  return std::nullopt;
-}
+// What becomes of samples of 16 bits.
+enum class Sixteen : uint8_t {
+  kHighByte,
+  kClip,   // what the reference makes of gray: whatever is above 255 is white
+  kScale,  // `sample_bits` are meant, counted from the lowest
+};
 
 struct Session {
   png_structp png;
@@ -54,11 +45,18 @@ struct Session {
   png_uint_32 width;
   png_uint_32 height;
   int channels;  // of a row as libpng gives it: 3 or 4
+  Sixteen sixteen;
+  int sample_bits;
+  uint16_t largest;  // colour sample of 16 bits that was read
+  bool trust_checksums;
+  bool wrong_checksum;  // the error is of one
 };
 
 void OnError(png_structp png, png_const_charp message) {
   auto* session = static_cast<Session*>(png_get_error_ptr(png));
   std::snprintf(session->error, sizeof(session->error), "%s", message);
+  session->wrong_checksum = std::strstr(message, "CRC error") != nullptr ||
+                            std::strstr(message, "incorrect data check") != nullptr;
   png_longjmp(png, 1);
 }
 
@@ -80,7 +78,7 @@ class SessionOwner {
     std::memset(&session_, 0, sizeof(session_));
     session_.data = reinterpret_cast<const uint8_t*>(file.data());
     session_.size = file.size();
-    session_.has_end = FindChunk(file, "IEND").has_value();
+    session_.has_end = FindPngChunk(file, "IEND").has_value();
     session_.width = static_cast<png_uint_32>(info.width);
     session_.height = static_cast<png_uint_32>(info.height);
     session_.png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &session_, OnError, OnWarning);
@@ -108,6 +106,45 @@ void SkipOtherChunks(png_structp png) {
                               static_cast<int>(sizeof(kSkipped) / 5));
 }
 
+uint8_t ToByte(const Session& session, uint16_t sample) {
+  switch (session.sixteen) {
+    case Sixteen::kClip:
+      return static_cast<uint8_t>(std::min<uint16_t>(sample, 255));
+    case Sixteen::kScale: {
+      const uint32_t most = (uint32_t{1} << session.sample_bits) - 1;
+      return static_cast<uint8_t>((std::min<uint32_t>(sample, most) * 255 + most / 2) / most);
+    }
+    default:
+      return static_cast<uint8_t>(sample >> 8);
+  }
+}
+
+// libpng calls this last on every row, which shrinks in place. Alpha always has all its bits.
+void OnSixteenBitRow(png_structp png, png_row_infop row, png_bytep data) {
+  auto* session = static_cast<Session*>(png_get_user_transform_ptr(png));
+  if (row->bit_depth != 16) return;
+  const size_t samples = size_t{row->width} * row->channels;
+  for (size_t i = 0; i < samples; ++i) {
+    const auto sample = static_cast<uint16_t>(data[2 * i] << 8 | data[2 * i + 1]);
+    const bool alpha = row->channels == 4 && i % 4 == 3;
+    if (!alpha) session->largest = std::max(session->largest, sample);
+    data[i] = alpha ? data[2 * i] : ToByte(*session, sample);
+  }
+}
+
+// An index beyond the palette is a gray of that number for the reference.
+void CompletePalette(png_structp png, png_infop info) {
+  png_colorp palette = nullptr;
+  int count = 0;
+  if (png_get_PLTE(png, info, &palette, &count) == 0 || count >= 256) return;
+  png_color whole[256];
+  for (int i = 0; i < 256; ++i) {
+    const auto gray = static_cast<png_byte>(i);
+    whole[i] = i < count ? palette[i] : png_color{gray, gray, gray};
+  }
+  png_set_PLTE(png, info, whole, 1 << png_get_bit_depth(png, info));
+}
+
 bool ReadHeader(Session* session) {
   png_structp png = session->png;
   if (setjmp(png_jmpbuf(png)) != 0) return false;
@@ -120,10 +157,26 @@ bool ReadHeader(Session* session) {
   // little of a cut file unread.
   if (!session->has_end) png_set_compression_buffer_size(png, 16);
   SkipOtherChunks(png);
+  if (!session->trust_checksums) {
+    png_set_crc_action(png, PNG_CRC_QUIET_USE, PNG_CRC_QUIET_USE);
+#ifdef PNG_IGNORE_ADLER32
+    png_set_option(png, PNG_IGNORE_ADLER32, PNG_OPTION_ON);  // the sum of the compressed data
+#endif
+  }
   png_read_info(png, session->info);
+  if (png_get_color_type(png, session->info) == PNG_COLOR_TYPE_PALETTE) {
+    CompletePalette(png, session->info);
+  }
   png_set_expand(png);  // palette to RGB, 1, 2, 4 bits to 8, tRNS to alpha
-  png_set_strip_16(png);
   png_set_gray_to_rgb(png);
+  if (png_get_bit_depth(png, session->info) == 16) {
+    png_set_read_user_transform_fn(png, OnSixteenBitRow);
+    const int channels = (png_get_color_type(png, session->info) & PNG_COLOR_MASK_ALPHA) != 0 ||
+                                 png_get_valid(png, session->info, PNG_INFO_tRNS) != 0
+                             ? 4
+                             : 3;
+    png_set_user_transform_info(png, session, 8, channels);
+  }
   session->passes = png_set_interlace_handling(png);
   png_read_update_info(png, session->info);
   session->channels = png_get_channels(png, session->info);
@@ -133,7 +186,7 @@ bool ReadHeader(Session* session) {
 // Rows without alpha go straight to rgb, which has the whole picture. Rows with alpha go to `work`
 // (null otherwise): one row, flattened to rgb as it comes; or, if interlaced, the whole picture,
 // which all passes refine.
-bool ReadRows(Session* session, bool over_white, uint8_t* work, uint8_t* rgb) {
+bool ReadRows(Session* session, Backdrop backdrop, uint8_t* work, uint8_t* rgb) {
   png_structp png = session->png;
   if (setjmp(png_jmpbuf(png)) != 0) return false;
   const size_t width = session->width;
@@ -149,7 +202,7 @@ bool ReadRows(Session* session, bool over_white, uint8_t* work, uint8_t* rgb) {
         png_read_row(png, rgb_row, nullptr);
       } else {
         png_read_row(png, work, nullptr);
-        FlattenRow(work, static_cast<int>(width), over_white, rgb_row);
+        FlattenRow(work, static_cast<int>(width), backdrop, rgb_row);
       }
     }
   }
@@ -171,13 +224,19 @@ std::string EarlyEndNote(const Session& session) {
 }  // namespace
 
 Result<ImageInfo> ReadPngInfo(Bytes file) {
-  if (file.size() < kHeaderEnd || BigEndian(file, kSignatureBytes) != 13 ||
-      std::memcmp(&file[kSignatureBytes + 4], "IHDR", 4) != 0) {
+  if (file.size() >= kPngSignatureBytes + 8 &&
+      std::memcmp(&file[kPngSignatureBytes + 4], "CgBI", 4) == 0) {
+    return Unsupported(
+        "this is a PNG in Apple's own form (CgBI), which Xcode makes for iOS apps; open and export "
+        "it again on a Mac, or use the picture that the app was built from");
+  }
+  if (file.size() < kHeaderEnd || PngNumber(file, kPngSignatureBytes) != 13 ||
+      std::memcmp(&file[kPngSignatureBytes + 4], "IHDR", 4) != 0) {
     return Corrupt("the PNG picture has no complete header (" + std::to_string(file.size()) +
                    " bytes, the header ends at " + std::to_string(kHeaderEnd) + ")");
   }
-  const uint32_t width = BigEndian(file, 16);
-  const uint32_t height = BigEndian(file, 20);
+  const uint32_t width = PngNumber(file, 16);
+  const uint32_t height = PngNumber(file, 20);
   constexpr uint32_t kMaxSide = 0x7fffffff;  // the format's own limit
   if (width == 0 || height == 0 || width > kMaxSide || height > kMaxSide) {
     return Corrupt("the PNG picture claims " + std::to_string(width) + "x" +
@@ -188,23 +247,46 @@ Result<ImageInfo> ReadPngInfo(Bytes file) {
   info.width = static_cast<int>(width);
   info.height = static_cast<int>(height);
   const auto color_type = std::to_integer<unsigned>(file[25]);
-  info.alpha = (color_type & PNG_COLOR_MASK_ALPHA) != 0 || FindChunk(file, "tRNS").has_value();
+  info.alpha = (color_type & PNG_COLOR_MASK_ALPHA) != 0 || FindPngChunk(file, "tRNS").has_value();
   info.channels = ((color_type & PNG_COLOR_MASK_COLOR) != 0 ? 3 : 1) + (info.alpha ? 1 : 0);
-  info.orientation = ExifOrientation(FindChunk(file, "eXIf").value_or(Bytes()));
+  info.orientation = PngOrientation(file);
   return info;
 }
 
-Result<DecodedImage> DecodePng(Bytes file, const ImageInfo& info, const ImageOptions& options) {
+namespace {
+
+// How this file's 16-bit samples are to be read; the first pass over them is for their largest.
+struct PngPlan {
+  Sixteen sixteen = Sixteen::kHighByte;
+  int sample_bits = 16;
+  bool trust_checksums = true;
+};
+
+struct PngOutcome {
+  DecodedImage decoded;
+  bool complete = true;
+  bool wrong_checksum = false;
+  uint16_t largest = 0;
+};
+
+Result<PngOutcome> DecodeOnce(Bytes file, const ImageInfo& info, const ImageOptions& options,
+                              const PngPlan& plan) {
   SessionOwner owner(file, info);
   Session* session = owner.get();
   if (session->png == nullptr || session->info == nullptr) {
     return ResourceExhausted("no memory to decode a PNG picture");
   }
+  session->sixteen = plan.sixteen;
+  session->sample_bits = plan.sample_bits;
+  session->trust_checksums = plan.trust_checksums;
+  PngOutcome outcome;
   if (!ReadHeader(session)) {
+    outcome.wrong_checksum = session->wrong_checksum && plan.trust_checksums;
+    if (outcome.wrong_checksum) return outcome;
     return Corrupt(std::string("the PNG picture cannot be decoded: ") + session->error);
   }
   MCV_CHECK(session->channels == 3 || session->channels == 4);
-  DecodedImage decoded;
+  DecodedImage& decoded = outcome.decoded;
   MCV_ASSIGN_OR_RETURN(decoded.image, NewImage(info.width, info.height, kMissing));
   const bool interlaced = session->passes > 1;
   std::vector<uint8_t> work;
@@ -213,9 +295,12 @@ Result<DecodedImage> DecodePng(Bytes file, const ImageInfo& info, const ImageOpt
     MCV_ASSIGN_OR_RETURN(work, NewBuffer(uint64_t{4} * session->width * rows, kMissing));
     for (size_t i = 3; i < work.size(); i += 4) work[i] = 255;  // what is missing is opaque gray
   }
-  const bool complete = ReadRows(session, options.alpha_over_white,
-                                 work.empty() ? nullptr : work.data(), decoded.image.pixels.data());
-  if (!complete) {
+  const Backdrop backdrop = BackdropOf(options);
+  outcome.complete = ReadRows(session, backdrop, work.empty() ? nullptr : work.data(),
+                              decoded.image.pixels.data());
+  outcome.wrong_checksum = !outcome.complete && session->wrong_checksum;
+  outcome.largest = session->largest;
+  if (!outcome.complete && !(outcome.wrong_checksum && plan.trust_checksums)) {
     if (session->pass == 0 && session->row == 0) {
       return Corrupt(std::string("the PNG picture has no row that can be decoded: ") +
                      session->error);
@@ -223,13 +308,55 @@ Result<DecodedImage> DecodePng(Bytes file, const ImageInfo& info, const ImageOpt
     decoded.notes.push_back(EarlyEndNote(*session));
   }
   for (size_t y = 0; !work.empty() && interlaced && y < session->height; ++y) {
-    FlattenRow(&work[4 * session->width * y], info.width, options.alpha_over_white,
+    FlattenRow(&work[4 * session->width * y], info.width, backdrop,
                &decoded.image.pixels[3 * session->width * y]);
   }
-  if (FindChunk(file, "acTL").has_value()) {
-    decoded.notes.push_back("this is an animated PNG: only its still picture is used");
+  return outcome;
+}
+
+// A wrong checksum alone is no reason to leave pixels out: the reference does not look at it.
+Result<PngOutcome> DecodeWhateverItsSums(Bytes file, const ImageInfo& info,
+                                         const ImageOptions& options, PngPlan plan) {
+  MCV_ASSIGN_OR_RETURN(PngOutcome outcome, DecodeOnce(file, info, options, plan));
+  if (!outcome.wrong_checksum) return outcome;
+  plan.trust_checksums = false;
+  MCV_ASSIGN_OR_RETURN(outcome, DecodeOnce(file, info, options, plan));
+  outcome.decoded.notes.push_back(
+      "a checksum of the PNG picture is wrong: the file was damaged, and its pixels may be");
+  return outcome;
+}
+
+// Cameras and microscopes write 12 bits into the low end of 16 and say so: by the letter of the
+// standard that is nearly black.
+bool IsCountedFromTheLowest(int bits, uint16_t largest) {
+  return bits < 16 && largest > 0 && largest < uint32_t{1} << bits;
+}
+
+}  // namespace
+
+Result<DecodedImage> DecodePng(Bytes file, const ImageInfo& info, const ImageOptions& options) {
+  PngPlan plan;
+  const bool sixteen = std::to_integer<int>(file[24]) == 16;
+  const bool gray = std::to_integer<int>(file[25]) == PNG_COLOR_TYPE_GRAY;
+  if (sixteen && gray && !options.alpha_over_white) plan.sixteen = Sixteen::kClip;
+  MCV_ASSIGN_OR_RETURN(PngOutcome outcome, DecodeWhateverItsSums(file, info, options, plan));
+  if (sixteen && options.alpha_over_white) {
+    plan.sample_bits = PngSignificantBits(file);
+    if (IsCountedFromTheLowest(plan.sample_bits, outcome.largest)) {
+      plan.sixteen = Sixteen::kScale;
+      outcome.decoded = {};  // its memory first
+      MCV_ASSIGN_OR_RETURN(outcome, DecodeWhateverItsSums(file, info, options, plan));
+    } else if (gray && outcome.largest <= kDarkestBright && outcome.largest > 0) {
+      outcome.decoded.notes.push_back("the largest of its 16-bit samples is " +
+                                      std::to_string(outcome.largest) +
+                                      " of 65535: the picture is nearly black; make it brighter "
+                                      "first if it should not be");
+    }
   }
-  return decoded;
+  if (FindPngChunk(file, "acTL").has_value()) {
+    outcome.decoded.notes.push_back("this is an animated PNG: only its still picture is used");
+  }
+  return std::move(outcome.decoded);
 }
 
 }  // namespace mcv::image_internal

@@ -1,5 +1,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <zlib.h>
 
 #include <string>
 
@@ -186,5 +187,168 @@ TEST(PngTest, WritesWhatItReads) {
   EXPECT_FALSE(WritePng("/nonexistent-folder/x.png", image).ok());
 }
 
+// --- what other programs make of them ---
+
+std::string BigEndian(uint32_t value) {
+  std::string text;
+  for (int shift = 24; shift >= 0; shift -= 8) text += static_cast<char>(value >> shift);
+  return text;
+}
+
+// With its checksum.
+std::string Chunk(const std::string& type, const std::string& payload) {
+  const std::string body = type + payload;
+  const auto sum = crc32(0, reinterpret_cast<const Bytef*>(body.data()), uInt(body.size()));
+  return BigEndian(uint32_t(payload.size())) + body + BigEndian(uint32_t(sum));
+}
+
+constexpr size_t kAfterHeader = 8 + 12 + 13;
+
+std::string WithChunk(const std::string& png, const std::string& type, const std::string& payload) {
+  return png.substr(0, kAfterHeader) + Chunk(type, payload) + png.substr(kAfterHeader);
+}
+
+PngSource SixteenBitGray(const std::vector<uint16_t>& samples) {
+  std::vector<uint8_t> row;
+  for (const uint16_t sample : samples) {
+    row.push_back(static_cast<uint8_t>(sample >> 8));
+    row.push_back(static_cast<uint8_t>(sample & 255));
+  }
+  return Source(static_cast<int>(samples.size()), 1, 16, PNG_COLOR_TYPE_GRAY, {row});
+}
+
+TEST(PngTest, AsStoredSixteenBitGrayIsClippedAsTheReferenceDoes) {
+  const PngSource source = SixteenBitGray({0, 7, 255, 256, 65535});
+  ExpectPixels(source, {0, 0, 0, 7, 7, 7, 255, 255, 255, 255, 255, 255, 255, 255, 255},
+               {.alpha_over_white = false});
+  ExpectPixels(source, {0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 255, 255, 255});
+}
+
+TEST(PngTest, SamplesCountedFromTheLowestBitAreScaled) {
+  for (const bool interlaced : {false, true}) {
+    PngSource source = SixteenBitGray({0, 2048, 4095});
+    source.interlaced = interlaced;
+    const auto twelve = Decode(WithChunk(EncodePng(source), "sBIT", "\x0c"));
+    ASSERT_TRUE(twelve.ok());
+    EXPECT_EQ(twelve->image.pixels, (Pixels{0, 0, 0, 128, 128, 128, 255, 255, 255}));
+    EXPECT_TRUE(twelve->notes.empty());
+    // By the letter of the standard they fill 16 bits.
+    source = SixteenBitGray({0, 0x8000, 0xfff0});
+    source.interlaced = interlaced;
+    EXPECT_EQ(Decode(WithChunk(EncodePng(source), "sBIT", "\x0c"))->image.pixels,
+              (Pixels{0, 0, 0, 128, 128, 128, 255, 255, 255}));
+  }
+  PngSource colour = Source(1, 1, 16, PNG_COLOR_TYPE_RGB_ALPHA, {{3, 255, 0, 0, 1, 0, 255, 255}});
+  EXPECT_EQ(Decode(WithChunk(EncodePng(colour), "sBIT", "\x0a\x0a\x0a\x10"))->image.pixels,
+            (Pixels{255, 0, 64}));
+  // Nobody says so: it is told.
+  const auto dark = Decode(EncodePng(SixteenBitGray({0, 2048, 4095})));
+  ASSERT_EQ(dark->notes.size(), 1u);
+  EXPECT_THAT(dark->notes[0], HasSubstr("4095 of 65535"));
+}
+
+TEST(PngTest, IndicesBeyondThePaletteAreGrayAsForTheReference) {
+  // libpng does not write such pictures: a gray one becomes one with a palette.
+  const auto with_palette = [](const PngSource& gray) {
+    const std::string png = EncodePng(gray);
+    std::string header = png.substr(16, 13);
+    header[9] = PNG_COLOR_TYPE_PALETTE;
+    const std::string palette = {9, 8, 7, 20, 10, 5};
+    return Decode(png.substr(0, 8) + Chunk("IHDR", header) + Chunk("PLTE", palette) +
+                  png.substr(kAfterHeader));
+  };
+  for (const bool interlaced : {false, true}) {
+    PngSource source = Source(3, 1, 8, PNG_COLOR_TYPE_GRAY, {{0, 77, 255}});
+    source.interlaced = interlaced;
+    EXPECT_EQ(with_palette(source)->image.pixels, (Pixels{9, 8, 7, 77, 77, 77, 255, 255, 255}));
+    source = Source(2, 1, 4, PNG_COLOR_TYPE_GRAY, {{0x1f}});
+    source.interlaced = interlaced;
+    EXPECT_EQ(with_palette(source)->image.pixels, (Pixels{20, 10, 5, 15, 15, 15}));
+  }
+}
+
+TEST(PngTest, AWrongChecksumCostsNoPixel) {
+  PngSource source = Source(40, 30, 8, PNG_COLOR_TYPE_RGB, {});
+  for (int y = 0; y < 30; ++y) source.rows.emplace_back(120, static_cast<uint8_t>(y * 8));
+  const std::string good = EncodePng(source);
+  const Pixels want = Decode(good)->image.pixels;
+  const size_t data = good.find("IDAT");
+  const size_t end = good.find("IEND");
+  // The chunk's, the compressed data's with the chunk's, the header's.
+  for (const size_t at : {end - 5, end - 9, size_t{29}}) {
+    std::string bad = good;
+    bad[at] = static_cast<char>(bad[at] ^ 0x55);
+    const auto decoded = Decode(bad);
+    ASSERT_TRUE(decoded.ok()) << at << ": " << decoded.status().message();
+    EXPECT_EQ(decoded->image.pixels, want);
+    ASSERT_EQ(decoded->notes.size(), 1u) << at;
+    EXPECT_THAT(decoded->notes[0], HasSubstr("checksum"));
+  }
+  // What is really damaged stays told.
+  std::string bad = good;
+  bad[data + 20] = static_cast<char>(bad[data + 20] ^ 0x55);
+  const auto decoded = Decode(bad);
+  EXPECT_TRUE(!decoded.ok() || !decoded->notes.empty());
+}
+
+TEST(PngTest, OrientationInARawProfile) {
+  const std::string tiff("II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0", 26);
+  std::string hex = "\nexif\n      32\n";
+  size_t count = 0;
+  for (const char c : std::string("Exif\0\0", 6) + tiff) {
+    constexpr char kDigits[] = "0123456789abcdef";
+    hex += kDigits[static_cast<unsigned char>(c) >> 4];
+    hex += kDigits[c & 15];
+    if (++count % 12 == 0) hex += '\n';
+  }
+  hex += '\n';
+  std::string packed(compressBound(hex.size()), '\0');
+  uLongf size = packed.size();
+  compress(reinterpret_cast<Bytef*>(packed.data()), &size,
+           reinterpret_cast<const Bytef*>(hex.data()), hex.size());
+  packed.resize(size);
+  const std::string png = EncodePng(Source(2, 1, 8, PNG_COLOR_TYPE_GRAY, {{1, 2}}));
+  const std::string exif("Raw profile type exif\0", 22);
+  const std::string app1("Raw profile type APP1\0", 22);
+  const std::string no_language(4, '\0');
+  const std::vector<std::pair<std::string, std::string>> chunks = {
+      {"tEXt", exif + hex},
+      {"zTXt", exif + std::string(1, '\0') + packed},
+      {"zTXt", app1 + std::string(1, '\0') + packed},
+      {"iTXt", exif + no_language + hex},
+      {"iTXt", exif + std::string("\1\0\0\0", 4) + packed}};
+  for (const auto& [type, payload] : chunks) {
+    const auto decoded = Decode(WithChunk(png, type, payload));
+    ASSERT_TRUE(decoded.ok());
+    EXPECT_EQ(decoded->info.orientation, 6) << type;
+    EXPECT_EQ(decoded->image.height, 2) << type;
+    for (size_t cut = 0; cut < payload.size(); ++cut) {
+      EXPECT_TRUE(Decode(WithChunk(png, type, payload.substr(0, cut))).ok());
+    }
+  }
+}
+
+TEST(PngTest, WhiteOnNothingIsShownOnBlack) {
+  const PngSource drawing =
+      Source(2, 1, 8, PNG_COLOR_TYPE_RGB_ALPHA, {{255, 255, 255, 0, 255, 255, 255, 255}});
+  const auto shown = Decode(EncodePng(drawing));
+  ASSERT_TRUE(shown.ok());
+  EXPECT_EQ(shown->image.pixels, (Pixels{0, 0, 0, 255, 255, 255}));
+  ASSERT_EQ(shown->notes.size(), 1u);
+  EXPECT_THAT(shown->notes[0], HasSubstr("on black"));
+  EXPECT_EQ(Decode(EncodePng(drawing), {.alpha_over_white = false})->image.pixels, Pixels(6, 255));
+  // An empty sheet and nothing at all stay white.
+  ExpectPixels(Source(1, 1, 8, PNG_COLOR_TYPE_RGB_ALPHA, {{250, 251, 252, 255}}), {250, 251, 252});
+  ExpectPixels(Source(1, 1, 8, PNG_COLOR_TYPE_RGB_ALPHA, {{255, 255, 255, 0}}), {255, 255, 255});
+}
+
+TEST(PngTest, AppleFormIsNamed) {
+  const std::string png = EncodePng(Source(1, 1, 8, PNG_COLOR_TYPE_GRAY, {{1}}));
+  const std::string apple =
+      png.substr(0, 8) + std::string("\0\0\0\4CgBI\x50\0\x20\2abcd", 16) + png.substr(8);
+  const auto decoded = Decode(apple);
+  EXPECT_EQ(decoded.status().code(), StatusCode::kUnsupported);
+  EXPECT_THAT(decoded.status().message(), HasSubstr("Xcode"));
+}
 }  // namespace
 }  // namespace mcv

@@ -4,6 +4,8 @@
 #include <array>
 #include <string_view>
 
+#include "formats/lfs_pointer.h"
+
 namespace mcv {
 namespace {
 
@@ -14,6 +16,11 @@ struct Signature {
   std::string_view bytes;
   std::string_view name;
 };
+
+// Its signature was made to notice this: line ends of both kinds, a byte above ASCII.
+constexpr std::string_view kTextModePng =
+    "a PNG picture that was damaged on its way here: it was transferred as text; copy it again in "
+    "binary mode"sv;
 
 // Longer and rarer signatures before shorter ones.
 constexpr Signature kSignatures[] = {
@@ -34,8 +41,13 @@ constexpr Signature kSignatures[] = {
     {4, "ftypmif1"sv, "a HEIF picture"},
     {4, "ftypmsf1"sv, "a HEIF picture"},
     {4, "ftyp"sv, "an MP4 or QuickTime video"},
-    {0, "\0\0\1\0"sv, "an icon (ICO)"},
-    {0, "\0\0\2\0"sv, "a cursor (CUR)"},
+    {0, "\x89PNG\n"sv, kTextModePng},
+    {0, "\x89PNG\r\r"sv, kTextModePng},
+    {0, "\x89PNG\r\n\n"sv, kTextModePng},
+    {0, "\x89PNG\r\n\x1a\r"sv, kTextModePng},
+    {0, "\x09PNG\r\n"sv, kTextModePng},
+    {0, "\xc2\x89PNG"sv, kTextModePng},
+    {0, "\xef\xbf\xbdPNG"sv, kTextModePng},
     {0, "8BPS"sv, "a Photoshop picture"},
     {0, "\x76\x2f\x31\x01"sv, "an OpenEXR picture"},
     {0, "qoif"sv, "a QOI picture"},
@@ -73,6 +85,32 @@ bool IsBmp(std::string_view file) {
   if (!file.starts_with("BM") || file.size() < 18) return false;
   const auto size = static_cast<unsigned char>(file[14]);
   return std::ranges::find(kHeaderSizes, size) != kHeaderSizes.end() && file[15] == 0;
+}
+
+unsigned ByteAt(std::string_view file, size_t at) { return static_cast<unsigned char>(file[at]); }
+unsigned ShortAt(std::string_view file, size_t at) {
+  return ByteAt(file, at) | ByteAt(file, at + 1) << 8;
+}
+
+// TGA has no signature: a header whose every number is one that the format knows, or the mark at
+// the end of newer files.
+bool IsTga(std::string_view file) {
+  if (file.ends_with("TRUEVISION-XFILE.\0"sv)) return true;
+  if (file.size() < 18) return false;
+  const unsigned map = ByteAt(file, 1);
+  const unsigned kind = ByteAt(file, 2) & ~8u;  // 8: run-length coded
+  const unsigned bits = ByteAt(file, 16);
+  const bool mapped = kind == 1;
+  if (ByteAt(file, 2) > 11 || kind < 1 || kind > 3 || map > 1 || (mapped && map == 0)) return false;
+  if (map == 0 && file.substr(3, 5) != "\0\0\0\0\0"sv) return false;
+  const bool depth = bits == 8 || bits == 15 || bits == 16 || bits == 24 || bits == 32;
+  return depth && ShortAt(file, 12) > 0 && ShortAt(file, 14) > 0 && (ByteAt(file, 17) & 0xc0) == 0;
+}
+
+// A count of pictures, then an entry for each with a byte that is 0.
+bool IsIconOrCursor(std::string_view file, char kind) {
+  return file.size() >= 10 && file.starts_with("\0\0"sv) && file[2] == kind && file[3] == 0 &&
+         ShortAt(file, 4) > 0 && file[9] == 0;
 }
 
 bool IsNetpbm(std::string_view file) {
@@ -139,9 +177,13 @@ Sniffed SniffPicture(std::span<const std::byte> bytes) {
       return {PictureKind::kNotAccepted, std::string(signature.name)};
     }
   }
+  if (IsTga(file)) return {PictureKind::kNotAccepted, "a TGA picture"};
+  if (IsIconOrCursor(file, 1)) return {PictureKind::kNotAccepted, "an icon (ICO)"};
+  if (IsIconOrCursor(file, 2)) return {PictureKind::kNotAccepted, "a cursor (CUR)"};
   if (IsBmp(file)) return {PictureKind::kNotAccepted, "a BMP picture"};
   if (IsNetpbm(file)) return {PictureKind::kNotAccepted, "a Netpbm picture"};
   const std::string_view head = file.substr(0, 1024);
+  if (IsLfsPointer(bytes)) return {PictureKind::kNotAccepted, LfsPointerText("picture")};
   if (IsText(head)) return {PictureKind::kNotAccepted, std::string(TextName(head))};
   return {PictureKind::kNotAccepted,
           "a file of an unknown kind (it begins with the bytes " + HexOf(file.substr(0, 8)) + ")"};

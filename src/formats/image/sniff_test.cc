@@ -1,5 +1,6 @@
 #include "formats/image/sniff.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <string>
@@ -65,5 +66,30 @@ TEST(SniffTest, NamesWhatIsNot) {
   }
 }
 
+std::string NameOf(const std::string& file) {
+  return SniffPicture(std::as_bytes(std::span(file))).name;
+}
+
+TEST(SniffTest, KindsThatAreTakenForOthers) {
+  using namespace std::string_literals;
+  const auto tga = [](const std::string& head) {
+    return NameOf(head + "\0\0\0\0\0\0\0\0\0\x40\0\x28\0\x18\x20pixels"s);
+  };
+  EXPECT_EQ(tga("\0\0\2"s), "a TGA picture");
+  EXPECT_EQ(tga("\0\0\3"s), "a TGA picture");
+  EXPECT_EQ(tga("\0\0\x0a"s), "a TGA picture");
+  EXPECT_EQ(NameOf("\0\1\1\0\0\0\1\x18\0\0\0\0\x40\0\x28\0\x08\0pixels"s), "a TGA picture");
+  EXPECT_EQ(NameOf("\0\0\2\0\1\0\x20\x20\0\0\1\0\1\0\0\0\0\0\0\0"s), "a cursor (CUR)");
+  EXPECT_EQ(NameOf("\0\0\1\0\1\0\x20\x20\0\0\1\0\x20\0\0\0\0\0\0\0"s), "an icon (ICO)");
+  for (const std::string& head :
+       {"\x89PNG\n\x1a\n"s, "\x89PNG\r\r\n\x1a\r\n"s, "\x89PNG\r\n\x1a\r\n"s, "\x09PNG\r\n\x1a\n"s,
+        "\xef\xbf\xbdPNG\r\n\x1a\n"s}) {
+    EXPECT_THAT(NameOf(head + "\0\0\0\x0dIHDR"s), ::testing::HasSubstr("binary mode"));
+  }
+  EXPECT_THAT(NameOf("version https://git-lfs.github.com/spec/v1\noid sha256:12ab\nsize 5\n"),
+              ::testing::HasSubstr("git lfs pull"));
+  EXPECT_EQ(NameOf("version https://git-lfs.github.com/spec/v1 is what I read about"),
+            "a text file");
+}
 }  // namespace
 }  // namespace mcv

@@ -62,18 +62,18 @@ struct Frame {
   bool alpha = false;
 };
 
-void CopyRows(const std::vector<uint8_t>& rgba, const Frame& frame, int rows, bool over_white,
+void CopyRows(const std::vector<uint8_t>& rgba, const Frame& frame, int rows, Backdrop backdrop,
               Image* image) {
   for (int y = 0; y < rows; ++y) {
     const size_t to = static_cast<size_t>(frame.top + y) * static_cast<size_t>(image->width) +
                       static_cast<size_t>(frame.left);
     FlattenRow(&rgba[size_t{4} * static_cast<size_t>(y) * static_cast<size_t>(frame.width)],
-               frame.width, over_white, &image->pixels[to * 3]);
+               frame.width, backdrop, &image->pixels[to * 3]);
   }
 }
 
 // Decodes as many rows as the data has; adds a note if they are not all.
-Status DecodeFrame(const Frame& frame, bool over_white, DecodedImage* decoded) {
+Status DecodeFrame(const Frame& frame, Backdrop backdrop, DecodedImage* decoded) {
   Image& image = decoded->image;
   const bool direct = !frame.alpha && frame.width == image.width && frame.height == image.height;
   const int channels = direct ? 3 : 4;
@@ -98,7 +98,7 @@ Status DecodeFrame(const Frame& frame, bool over_white, DecodedImage* decoded) {
   if (WebPIDecGetRGB(decoder.get(), &rows, nullptr, nullptr, nullptr) == nullptr) rows = 0;
   if (status == VP8_STATUS_OK) rows = frame.height;
   if (rows <= 0) return ErrorOf(status);
-  if (!direct) CopyRows(rgba, frame, rows, over_white, &image);
+  if (!direct) CopyRows(rgba, frame, rows, backdrop, &image);
   if (status != VP8_STATUS_OK) {
     decoded->notes.push_back("only " + std::to_string(rows) + " of " +
                              std::to_string(frame.height) + " rows of the WebP picture arrived (" +
@@ -133,13 +133,13 @@ Status DecodeFirstFrame(Bytes file, const ImageOptions& options, DecodedImage* d
   }
   const bool whole = frame.width == canvas.width && frame.height == canvas.height;
   if (!whole) {
-    const uint8_t background = options.alpha_over_white ? 255 : 0;
+    const uint8_t background = BackdropOf(options) == Backdrop::kWhite ? 255 : 0;
     std::fill(decoded->image.pixels.begin(), decoded->image.pixels.end(), background);
   }
   if (num_frames > 1) {
     decoded->notes.push_back("this is an animation: only its first frame is used");
   }
-  return DecodeFrame(frame, options.alpha_over_white, decoded);
+  return DecodeFrame(frame, BackdropOf(options), decoded);
 }
 
 }  // namespace
@@ -171,7 +171,7 @@ Result<DecodedImage> DecodeWebp(Bytes file, const ImageInfo& info, const ImageOp
     MCV_RETURN_IF_ERROR(DecodeFirstFrame(file, options, &decoded));
   } else {
     const Frame frame{file, info.width, info.height, 0, 0, info.alpha};
-    MCV_RETURN_IF_ERROR(DecodeFrame(frame, options.alpha_over_white, &decoded));
+    MCV_RETURN_IF_ERROR(DecodeFrame(frame, BackdropOf(options), &decoded));
   }
   return decoded;
 }

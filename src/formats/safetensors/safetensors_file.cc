@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <system_error>
 
+#include "base/no_throw.h"
 #include "formats/safetensors/safetensors_parser.h"
 
 namespace mcv {
@@ -28,6 +29,10 @@ Result<std::string> FindInFolder(const std::string& folder) {
 }  // namespace
 
 Result<SafetensorsFile> SafetensorsFile::Open(const std::string& path) {
+  return WithoutThrowing(path, [&] { return OpenFiles(path); });
+}
+
+Result<SafetensorsFile> SafetensorsFile::OpenFiles(const std::string& path) {
   std::error_code error;
   std::string file_path = path;
   if (std::filesystem::is_directory(path, error)) {
@@ -45,9 +50,11 @@ Result<SafetensorsFile> SafetensorsFile::Open(const std::string& path) {
 
 Result<SafetensorsFile> SafetensorsFile::Parse(std::span<const std::byte> bytes,
                                                const std::string& name) {
-  SafetensorsFile file;
-  MCV_RETURN_IF_ERROR(SafetensorsParser(&file).AddShard(bytes, name, nullptr));
-  return file;
+  return WithoutThrowing(name, [&]() -> Result<SafetensorsFile> {
+    SafetensorsFile file;
+    MCV_RETURN_IF_ERROR(SafetensorsParser(&file).AddShard(bytes, name, nullptr));
+    return file;
+  });
 }
 
 const SafeTensor* SafetensorsFile::Find(std::string_view name) const {

@@ -41,6 +41,8 @@ class SafetensorsFile {
 
  private:
   friend class SafetensorsParser;
+  static Result<SafetensorsFile> OpenFiles(const std::string& path);
+
   std::vector<std::shared_ptr<MappedFile>> files_;
   std::vector<SafeTensor> tensors_;
   std::map<std::string, std::string> metadata_;

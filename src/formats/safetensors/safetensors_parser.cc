@@ -7,6 +7,8 @@
 #include <utility>
 
 #include "base/checked.h"
+#include "formats/json_place.h"
+#include "formats/lfs_pointer.h"
 #include "formats/printable.h"
 #include "formats/safetensors/element_types.h"
 #include "formats/safetensors/header_reader.h"
@@ -110,6 +112,7 @@ Result<std::map<std::string, std::string>> ReadWeightMap(const std::string& text
     return depth <= kMaxIndexDepth;
   };
   const auto json = nlohmann::json::parse(text, keep, /*allow_exceptions=*/false);
+  if (json.is_discarded()) return Corrupt("the index (weight_map) " + JsonFault(text));
   if (!json.is_object() || !json.contains("weight_map") || !json["weight_map"].is_object()) {
     return Corrupt("expected a JSON object with an object 'weight_map'");
   }
@@ -132,6 +135,7 @@ Result<std::map<std::string, std::string>> ReadWeightMap(const std::string& text
 
 Status SafetensorsParser::AddShard(std::span<const std::byte> bytes, const std::string& name,
                                    std::shared_ptr<MappedFile> mapped) {
+  MCV_RETURN_IF_ERROR(CheckNotLfsPointer(bytes, name, "weights"));
   const auto text = HeaderText(bytes);
   if (!text.ok()) return text.status().Annotate(name);
   auto header = ReadSafetensorsHeader(*text);
@@ -163,11 +167,15 @@ Status SafetensorsParser::AddTensor(SafeTensor tensor, const std::string& shard_
 Status SafetensorsParser::AddShardFile(const std::string& path) {
   MCV_ASSIGN_OR_RETURN(MappedFile mapped, MappedFile::Open(path));
   auto shared = std::make_shared<MappedFile>(std::move(mapped));
-  return AddShard(shared->data(), path, shared);
+  const Status status = AddShard(shared->data(), path, shared);
+  // The file may have been cut while it was read: then that is what is wrong.
+  return shared->damaged() ? shared->CheckIntact() : status;
 }
 
 Status SafetensorsParser::AddIndexed(const std::string& index_path) {
   MCV_ASSIGN_OR_RETURN(const std::string text, ReadFile(index_path, kMaxIndexBytes));
+  MCV_RETURN_IF_ERROR(
+      CheckNotLfsPointer(std::as_bytes(std::span(text)), index_path, "index of the weights"));
   const auto shards = ReadWeightMap(text);
   if (!shards.ok()) return shards.status().Annotate(index_path);
   std::set<std::string> files;
