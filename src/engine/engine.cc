@@ -70,6 +70,7 @@ Result<std::shared_ptr<Engine>> Engine::OpenFiles(const EngineOptions& options) 
   open.text_only = options.text_only;
   open.position_rule = options.positions;
   open.bucket_rule = options.buckets;
+  open.reads_files = options.no_mmap;
   const bool in_memory = options.model.empty() && options.built_in.has_value();
   MCV_ASSIGN_OR_RETURN(ModelFiles files, in_memory ? ModelFiles::OpenBytes(*options.built_in, open)
                                                    : ModelFiles::Open(options.model, open));
@@ -311,6 +312,7 @@ Result<std::shared_ptr<Scheduler>> Engine::MakeScheduler() const {
   parts.before_reading = [this, pool] {
     MapCached(files_.MappedRanges(TensorFile::kText, ModelFiles::RangesOf::kReadWhole), *pool);
   };
+  parts.check_weights = [this] { return files_.damaged() ? files_.CheckIntact() : OkStatus(); };
   parts.owned = std::move(resources);
   return std::make_shared<Scheduler>(std::move(parts));
 }
@@ -327,6 +329,8 @@ Result<std::unique_ptr<Session>> Engine::NewSession() const {
   parts.tokenizer = tokenizer_.get();
   parts.guard = guard_.get();
   parts.model_id = [this] { return model_id(); };
+  parts.check_files = [this] { return files_.CheckIntact(); };
+  parts.why_no_vision = files_.why_no_vision();
   if (config_.has_vision) {
     parts.picture_cache = options_.picture_cache;
     parts.encoder_id = [this] { return encoder_id(); };

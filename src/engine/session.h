@@ -95,6 +95,10 @@ struct SessionParts {
   // What a saved session depends on: the same weights and the way they are used. May be empty: then
   // nothing can be saved.
   std::function<std::string()> model_id;
+  // Whether the model's files are as they were opened, asked before rows are remembered. May be
+  // empty.
+  std::function<Status()> check_files;
+  std::string why_no_vision;  // for whoever shows a picture to a model without an encoder
 };
 
 // One thread at a time, each session its own; `cancel` flags may be set from anywhere, a signal
@@ -152,6 +156,7 @@ class Session {
 
   const std::vector<Turn>& turns() const { return turns_; }
   int num_images() const { return static_cast<int>(pictures_.size()); }
+  // Of a number that AddImage gave; empty ones for any other.
   const PictureStats& picture_stats(int image) const;
   int64_t context_length() const { return parts_.scheduler->text().capacity(); }
   // Positions that the conversation takes now.

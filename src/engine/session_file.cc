@@ -12,7 +12,6 @@
 #include <array>
 #include <cstdint>
 #include <cstring>
-#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <span>
 #include <utility>
@@ -228,7 +227,7 @@ Status Session::Save(const std::string& path) const {
   const std::string text = description.dump(-1, ' ', false, Json::error_handler_t::replace);
   const Lengths lengths = {
       text.size(), static_cast<uint64_t>(sequence_->StateBytes(sequence_->length())), row_bytes};
-  MCV_ASSIGN_OR_RETURN(FileWriter file, FileWriter::Create(path));
+  MCV_ASSIGN_OR_RETURN(FileWriter file, FileWriter::Create(path, FileReaders::kOwner));
   ChecksumWriter writer(file);
   writer.Put(std::as_bytes(std::span(kMagic)));
   writer.Put(std::as_bytes(std::span(lengths)));
@@ -236,11 +235,7 @@ Status Session::Save(const std::string& path) const {
   sequence_->SaveState([&](std::span<const std::byte> piece) { writer.Put(piece); });
   for (const auto& picture : pictures_) writer.Put(std::as_bytes(std::span(*picture->rows)));
   MCV_RETURN_IF_ERROR(writer.Finish());
-  MCV_RETURN_IF_ERROR(file.Commit());
-  std::error_code error;  // a file system without rights: nothing to be done
-  std::filesystem::permissions(
-      path, std::filesystem::perms::owner_read | std::filesystem::perms::owner_write, error);
-  return OkStatus();
+  return file.Commit();
 }
 
 namespace {

@@ -237,5 +237,23 @@ TEST_F(AskProgramTest, RefusedPicturesComeWithAWayToConvertThem) {
   EXPECT_THAT(of("a.txt", "Dear reader"), Not(HasSubstr("convert")));
 }
 
+// In another process: nothing of the first question is encoded or read again.
+TEST_F(AskProgramTest, ASessionGoesOnInANewProcess) {
+  const std::string file = (folder_ / "talk.session").string();
+  const nlohmann::json first = Json("--session " + file + " --picture-cache off @ 'What is it?'");
+  ASSERT_TRUE(first.contains("answer")) << first;
+  const nlohmann::json second = Json("--session " + file + " --picture-cache off @ 'And now?'");
+  ASSERT_TRUE(second.contains("answer")) << second;
+  const auto& stats = second["stats"];
+  EXPECT_GE(stats["reused_tokens"], first["stats"]["prompt_tokens"]);
+  EXPECT_EQ(second["pictures"][0]["encode_seconds"], 0.0) << second["pictures"];
+  EXPECT_EQ(fs::status(file).permissions(), fs::perms::owner_read | fs::perms::owner_write);
+
+  std::ofstream(file, std::ios::binary | std::ios::in) << "damage";
+  const Finished damaged = Ask("--session " + file + " 'Still there?'");
+  EXPECT_EQ(damaged.exit_code, 3);
+  EXPECT_THAT(damaged.output, HasSubstr("talk.session"));
+}
+
 }  // namespace
 }  // namespace mcv

@@ -7,6 +7,7 @@
 #include <pty.h>
 #include <signal.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -90,8 +91,18 @@ class RunningProgram {
     }
   }
 
-  // The line editor is ready for a line: it asks the terminal to mark what is pasted.
-  bool WaitForPrompt() { return WaitFor("\033[?2004h"); }
+  // The line editor is ready for a line: it asks the terminal to mark what is pasted, and then
+  // takes line ends as they come. What is typed between the two has its CR turned into LF by the
+  // terminal.
+  bool WaitForPrompt() {
+    if (!WaitFor("\033[?2004h")) return false;
+    termios mode{};
+    for (int tries = 0; tries < 2000; ++tries) {
+      if (tcgetattr(in_, &mode) != 0 || (mode.c_lflag & ICANON) == 0) return true;
+      poll(nullptr, 0, 5);
+    }
+    return false;
+  }
 
   // The exit status, 128 + the signal's number if one killed it; -1 where it does not end.
   int Wait() {

@@ -185,6 +185,8 @@ Status Scheduler::Compute(const std::vector<Job*>& jobs, Trace* trace) {
     TraceScope scope(trace, jobs.back()->is_reading() ? Zone::kPrefill : Zone::kDecode);
     MCV_RETURN_IF_ERROR(parts_.text->Step(runs_, options, logits));
   }
+  // Sequences hold what was computed of them: who goes on must not go on from that.
+  if (parts_.check_weights) MCV_RETURN_IF_ERROR(parts_.check_weights());
   int64_t row = 0;
   for (Job* job : jobs) {
     int64_t taken = 1;
@@ -278,7 +280,8 @@ Status Scheduler::Picture::Encode(const View& view, const ViewPositions& positio
   scheduler_.Enter(Stage::kEncode, trace_, hold);
   scheduler_.last_hold_ = nullptr;
   scheduler_.MakeEncoderReady();
-  return scheduler_.parts_.encoder->Encode(view, positions, {.cancel = cancel}, out);
+  MCV_RETURN_IF_ERROR(scheduler_.parts_.encoder->Encode(view, positions, {.cancel = cancel}, out));
+  return scheduler_.parts_.check_weights ? scheduler_.parts_.check_weights() : OkStatus();
 }
 
 }  // namespace mcv

@@ -44,6 +44,9 @@ struct ComputeParts {
   std::function<void(bool text_in_use)> before_encoding;
   std::function<void()> after_encoding;
   std::function<void()> before_reading;
+  // Called after every step and view: an error where the weights were lost meanwhile, which then is
+  // what everybody is told. Quick. May be empty.
+  std::function<Status()> check_weights;
 };
 
 struct AnswerRequest {

@@ -7,9 +7,9 @@ namespace {
 
 using Kind = PlaceholderPiece::Kind;
 
-class Builder {
+class PlaceholderBuilder {
  public:
-  explicit Builder(int queries) : queries_(queries) {}
+  explicit PlaceholderBuilder(int queries) : queries_(queries) {}
 
   void Special(std::string text) { pieces_.push_back({Kind::kSpecial, std::move(text), -1, 0}); }
   void Text(std::string text) { pieces_.push_back({Kind::kText, std::move(text), -1, 0}); }
@@ -43,7 +43,7 @@ PlaceholderStyle StyleOf(const ModelConfig& config) {
 std::vector<PlaceholderPiece> ImagePlaceholder(const SlicePlan& plan, const PlaceholderStyle& style,
                                                int image_index) {
   MCV_CHECK(style.queries > 0 && image_index >= 0);
-  Builder builder(style.queries);
+  PlaceholderBuilder builder(style.queries);
   if (style.use_image_id) {
     builder.Special("<image_id>");
     builder.Text(std::to_string(image_index));

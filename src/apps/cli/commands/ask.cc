@@ -39,6 +39,7 @@ AskCallbacks StreamTo(bool quiet, ProgressLine* line) {
 Result<Answer> AnswerQuestion(const CLI::App& app, const AskArguments& arguments,
                               const AskWords& words, const AskOptions& options, Session& session,
                               std::vector<LoadedPicture>* pictures) {
+  MCV_RETURN_IF_ERROR(ResumeSession(arguments.run, session));
   if (app.count("--system") > 0) MCV_RETURN_IF_ERROR(session.SetSystem(arguments.run.system));
   Question question;
   MCV_ASSIGN_OR_RETURN(question.text, ReadQuestion(arguments.given, words));
@@ -49,7 +50,10 @@ Result<Answer> AnswerQuestion(const CLI::App& app, const AskArguments& arguments
     pictures->push_back(std::move(picture));
   }
   ProgressLine line(ShowsProgress(arguments.run.no_progress));
-  return session.Ask(question, options, StreamTo(arguments.run.json, &line));
+  MCV_ASSIGN_OR_RETURN(Answer answer,
+                       session.Ask(question, options, StreamTo(arguments.run.json, &line)));
+  MCV_RETURN_IF_ERROR(KeepSession(arguments.run, session));
+  return answer;
 }
 
 void TellEnd(const Answer& answer, const AskOptions& options, bool names_seed) {

@@ -156,6 +156,7 @@ class Chat {
   Status AskNew(const std::string& text) {
     AskOptions options =
         ToAskOptions(app_, arguments_.run, engine_->config().version, &Interrupted());
+    options.may_forget = true;
     const bool sampled = IsSampled(options.sampling);
     if (sampled) options.sampling.seed = seed_.value_or(options.sampling.seed);
     MCV_RETURN_IF_ERROR(Ask({text, waiting_}, options));
@@ -185,14 +186,20 @@ class Chat {
     last_question_ = question;
     if (answer.reason == StopReason::kCancelled) Say("[stopped]");
     if (answer.reason == StopReason::kContextFull) {
-      Say("[the context is full: /clear starts anew]");
+      Say("[the context is full and cuts the answer; the next question makes room]");
+    }
+    if (const int64_t forgotten = answer.stats.forgotten_questions; forgotten > 0) {
+      Say("[the context was full: the oldest " +
+          (forgotten == 1 ? std::string("question was")
+                          : std::to_string(forgotten) + " questions were") +
+          " forgotten; --ctx holds more]");
     }
     if (answer.reason == StopReason::kMaxTokens) {
       Say("[cut off after " + std::to_string(answer.stats.generated_tokens) +
           " tokens: --max-tokens (-n) allows more]");
     }
     if (arguments_.run.stats) PrintStats();
-    return OkStatus();
+    return KeepSession(arguments_.run, *session_);
   }
 
   void PrintStats() { Print(stderr, StatsText(*engine_, *session_, pictures_, last_)); }
@@ -243,18 +250,13 @@ class Chat {
   // The same question once more, sampled, since a greedy answer would be the same.
   Status Regenerate() {
     if (!last_question_) return InvalidArgument("nothing has been asked yet");
-    constexpr size_t kOneExchange = 2;
-    if (session_->turns().size() > kOneExchange) {
-      return Unsupported(
-          "only the first answer of a conversation can be had anew: /clear and ask again");
-    }
     RunOptions run = arguments_.run;
     run.sample = true;
     run.beams = 1;
     run.seed.clear();
     const AskOptions options = ToAskOptions(app_, run, engine_->config().version, &Interrupted());
     const Question question = *last_question_;
-    session_->Clear();
+    MCV_RETURN_IF_ERROR(session_->ForgetLastTurn());
     MCV_RETURN_IF_ERROR(Ask(question, options));
     if (IsSampled(options.sampling)) Print(stderr, SeedNote(options.sampling.seed));
     return OkStatus();
@@ -305,7 +307,12 @@ int RunChat(const CLI::App& app, const ChatArguments& arguments) {
     auto session = (*engine)->NewSession();
     status = session.status();
     TellRefusedThreads();
-    if (session.ok() && app.count("--system") > 0) {
+    if (session.ok()) status = ResumeSession(arguments.run, **session);
+    if (status.ok() && session.ok() && !(*session)->turns().empty()) {
+      Say("goes on after " + std::to_string((*session)->turns().size() / 2) +
+          " questions kept in " + ShownName(arguments.run.session));
+    }
+    if (status.ok() && session.ok() && app.count("--system") > 0) {
       status = (*session)->SetSystem(arguments.run.system);
     }
     if (Interrupted()) return kExitInterrupted;  // while the model was opened

@@ -47,9 +47,9 @@ constexpr OtherName kOtherNames[] = {
 };
 
 // Options whose value is a file's or a folder's name.
-constexpr std::string_view kPathOptions[] = {"--model",  "--mmproj",   "--image",
-                                             "--file",   "--tuning",   "--picture-cache",
-                                             "--output", "--pictures", "--sample-picture"};
+constexpr std::string_view kPathOptions[] = {
+    "--model",         "--mmproj", "--image",    "--file",           "--tuning",
+    "--picture-cache", "--output", "--pictures", "--sample-picture", "--session"};
 // Options whose value may hold blanks when it is written behind the letter: -p"What is it?".
 constexpr std::string_view kTextLetters = "pmf";
 

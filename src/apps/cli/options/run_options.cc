@@ -184,6 +184,12 @@ void AddAnswerOptions(CLI::App& app, RunOptions* o) {
       ->allow_extra_args(false)  // one for each --stop: what follows is a picture or the question
       ->group(group);
   app.add_option("--system", o->system, "system message")->group(group);
+  app.add_option(
+         "--session", o->session,
+         "a file that keeps the conversation: what was said, the pictures and what the model "
+         "has read. If it is there, the conversation goes on from it")
+      ->option_text("FILE")
+      ->group(group);
 }
 
 void AddOutputOptions(CLI::App& app, RunOptions* o) {
@@ -292,6 +298,16 @@ Result<std::shared_ptr<const Engine>> OpenEngine(const RunOptions& options) {
                        ParseSize(options.picture_cache_size, kCacheBounds));
   engine.picture_cache = MakePictureCache(options.picture_cache, cache_bytes);
   return Engine::Open(engine);
+}
+
+Status ResumeSession(const RunOptions& options, Session& session) {
+  if (options.session.empty()) return OkStatus();
+  const Status status = session.Load(options.session);
+  return status.code() == StatusCode::kNotFound ? OkStatus() : status;
+}
+
+Status KeepSession(const RunOptions& options, const Session& session) {
+  return options.session.empty() ? OkStatus() : session.Save(options.session);
 }
 
 }  // namespace mcv::cli

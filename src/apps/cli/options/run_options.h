@@ -41,6 +41,7 @@ struct RunOptions {
   int64_t max_tokens = 0;
   std::vector<std::string> stop;
   std::string system;
+  std::string session;  // a file that the conversation is taken up from and kept in; empty: none
 
   bool stats = false;
   bool json = false;
@@ -70,6 +71,10 @@ std::vector<std::string> IgnoredOptions(const CLI::App& app, const RunOptions& o
 
 // The same with the model chosen: --model, else $MCV_MODEL, else the one built into the program.
 Result<EngineOptions> ChooseModel(const RunOptions& options);
+// Takes the conversation up that `options.session` names, if that file is there yet.
+Status ResumeSession(const RunOptions& options, Session& session);
+// Keeps it there, if a file was named.
+Status KeepSession(const RunOptions& options, const Session& session);
 // That model, opened.
 Result<std::shared_ptr<const Engine>> OpenEngine(const RunOptions& options);
 
