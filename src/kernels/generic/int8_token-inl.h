@@ -47,6 +47,12 @@ MCV_INLINE float InverseScale(float largest, float most) {
   return largest > kTooSmall ? most / largest : 0.0f;
 }
 
+// Of whole numbers that fit; zero where one of them is none, which the block's scale says too.
+MCV_INLINE int16_t WholeSum(Vec v) {
+  const float sum = SumLanes(v);
+  return sum == sum ? static_cast<int16_t>(sum) : int16_t{0};
+}
+
 template <BlockOrder kOrder>
 void QuantizeToken(const float* x, int64_t k, std::byte* packed) {
   constexpr int kPlace[8] = {0, 2, 1, 3, 4, 6, 5, 7};
@@ -63,7 +69,7 @@ void QuantizeToken(const float* x, int64_t k, std::byte* packed) {
         StoreInt8(block->q + 16 * place + part, q);
         sum = Add(sum, q);  // whole numbers, so the sum is exact
       }
-      block->sums16[j] = static_cast<int16_t>(SumLanes(sum));
+      block->sums16[j] = WholeSum(sum);
     }
     for (int b = 0; b < 8; ++b) {
       block->sums32[b] = static_cast<int16_t>(block->sums16[2 * b] + block->sums16[2 * b + 1]);

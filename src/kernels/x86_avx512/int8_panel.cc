@@ -303,7 +303,8 @@ void PackTokens(const float* x, int64_t stride, int64_t tokens, int64_t k, std::
         _mm_store_si128(reinterpret_cast<__m128i*>(&buffer[t][j]), _mm512_cvtepi32_epi8(q));
       }
       scales[t] = largest / 127.0f;
-      starts[t] = -128 * _mm512_reduce_add_epi32(sum);
+      // Without a sign: what is no number has a sum that wraps around (and a scale that is none).
+      starts[t] = static_cast<int32_t>(-128u * static_cast<uint32_t>(_mm512_reduce_add_epi32(sum)));
     }
     for (int64_t w = 0; w < kWords; w += kLanes) {  // the last column spills into the scales
       TransposeTile(reinterpret_cast<const uint32_t*>(buffer) + w, kWords, &out->words[w][0],
