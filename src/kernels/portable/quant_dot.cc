@@ -6,6 +6,9 @@
 // summed in hold 256 * 4096 * 127.
 #include "kernels/portable/quant_dot.h"
 
+#include <cmath>
+#include <cstring>
+
 #include "formats/quant/blocks.h"
 #include "kernels/generic/region.h"
 
@@ -112,8 +115,13 @@ void PackToken(const float* x, int64_t k, std::byte* packed) {
   auto* block = reinterpret_cast<WideBlock<kElements>*>(packed);
   for (int64_t i = 0; i < k; i += kElements, ++block) {
     const float largest = LargestMagnitude(x + i, kElements);
-    const Vec inverse = Set(InverseScale(largest, 127.0f));
     block->scale = largest / 127.0f;
+    if (std::isnan(largest)) {  // no whole number stands for it
+      std::memset(block->q, 0, sizeof block->q);
+      std::memset(block->sums, 0, sizeof block->sums);
+      continue;
+    }
+    const Vec inverse = Set(InverseScale(largest, 127.0f));
     for (int j = 0; j < kElements; j += kLanes) {
       const Vec q = Round(Mul(Load(x + i + j), inverse));
       for (int lane = 0; lane < kLanes; ++lane) block->q[j + lane] = static_cast<int16_t>(q[lane]);
