@@ -64,7 +64,8 @@ Result<GgufFile> GgufFile::Open(const std::string& path) {
   if (count <= 1) return file;
   uint64_t number = 0;
   const auto name = ParsePartName(path, &number);
-  if (!name || name->count != count || count > kMostParts) {
+  const bool numbered = number >= 1 && number <= count;
+  if (!name || name->count != count || count > kMostParts || !numbered) {
     return Unsupported(path + ": is one of " + std::to_string(count) +
                        " parts of a split model; the others are found by names that end in "
                        "-00001-of-" +
@@ -73,10 +74,7 @@ Result<GgufFile> GgufFile::Open(const std::string& path) {
   }
   std::vector<GgufFile> parts;
   for (uint64_t i = 1; i <= count; ++i) {
-    if (i == number) {
-      parts.push_back(std::move(file));
-      continue;
-    }
+    if (i == number) continue;
     auto part = OpenOne(name->Path(i));
     if (part.status().code() == StatusCode::kNotFound) {
       return NotFound(path + ": part " + std::to_string(i) + " of " + std::to_string(count) +
@@ -85,6 +83,7 @@ Result<GgufFile> GgufFile::Open(const std::string& path) {
     if (!part.ok()) return part.status();
     parts.push_back(*std::move(part));
   }
+  parts.insert(parts.begin() + static_cast<std::ptrdiff_t>(number - 1), std::move(file));
   return Join(std::move(parts));
 }
 
