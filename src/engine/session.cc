@@ -106,7 +106,12 @@ void Session::PutBack(Whole whole) {
 
 Status Session::CheckQuestion(const Question& question, const AskOptions& options) const {
   if (!IsValidUtf8(question.text)) return InvalidArgument("the question is not valid UTF-8");
-  if (IsBlank(question.text)) return InvalidArgument("the question is empty");
+  if (IsBlank(question.text) && question.images.empty()) {
+    return InvalidArgument("the question is empty");
+  }
+  for (const std::string& stop : options.stop_strings) {
+    if (!IsValidUtf8(stop)) return InvalidArgument("a stop string is not valid UTF-8");
+  }
   for (const int image : question.images) {
     if (image >= 0 && image < num_images()) continue;
     return InvalidArgument("picture number " + std::to_string(image) + " does not exist: " +

@@ -46,14 +46,14 @@ struct AddImageOptions {
 };
 
 struct Question {
-  std::string text;         // valid UTF-8, not blank
+  std::string text;         // valid UTF-8; blank only beside a picture
   std::vector<int> images;  // pictures that come before the text, by AddImage's number
 };
 
 struct AskOptions {
   SamplingOptions sampling;                   // greedy by default
   int64_t max_tokens = 0;                     // 0: the version's own number
-  std::vector<std::string> stop_strings;      // the answer ends before the first that appears
+  std::vector<std::string> stop_strings;      // valid UTF-8; the answer ends before the first
   const std::atomic<bool>* cancel = nullptr;  // looked at between layers of a prompt and tokens
   // Where the question does not fit any more, the oldest ones are forgotten with their answers
   // (AnswerStats::forgotten_questions) and the rest is read anew, instead of ContextFull.

@@ -437,5 +437,20 @@ TEST_F(SessionTest, AFullContextForgetsTheOldestIfItMay) {
   EXPECT_FALSE(session->ForgetLastTurn().ok());
 }
 
+TEST_F(SessionTest, ABlankQuestionBesideAPictureIsAsPublished) {
+  auto session = Saying({Ids("Gray.")});
+  const auto picture = session->AddImage(SolidImage(60, 40, 9));
+  ASSERT_TRUE(picture.ok());
+  EXPECT_TRUE(session->Ask({"", {*picture}}).ok());
+  EXPECT_EQ(session->Ask({"", {}}).status().code(), StatusCode::kInvalidArgument);
+}
+
+TEST_F(SessionTest, StopStringsAreText) {
+  auto session = Saying({Ids("Yes.")});
+  AskOptions options;
+  options.stop_strings = {"\xff"};
+  EXPECT_EQ(session->Ask({"Well?", {}}, options).status().code(), StatusCode::kInvalidArgument);
+}
+
 }  // namespace
 }  // namespace mcv

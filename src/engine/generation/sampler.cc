@@ -103,12 +103,15 @@ int32_t Sampler::Choose(std::span<const float> logits, std::span<const int32_t> 
   scores_.assign(logits.begin(), logits.end());
   Penalise(prompt, generated);
   if (options_.temperature == 0.0f) return LargestIndex(scores_);
+  // Divided by next to nothing the largest would be infinite: nothing else has a chance then.
+  const int32_t largest = LargestIndex(scores_);
+  if (!std::isfinite(scores_[static_cast<size_t>(largest)] / options_.temperature)) return largest;
   candidates_.clear();
   for (size_t i = 0; i < scores_.size(); ++i) {
     const float logit = scores_[i] / options_.temperature;
     if (std::isfinite(logit)) candidates_.push_back({logit, static_cast<int32_t>(i)});
   }
-  if (candidates_.empty()) return LargestIndex(scores_);
+  if (candidates_.empty()) return largest;
   return Draw(position);
 }
 

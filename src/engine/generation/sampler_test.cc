@@ -136,5 +136,15 @@ TEST(SamplingOptionsTest, PublishedDefaults) {
   EXPECT_EQ(DefaultSampling(Version::kV1_0, SamplingPreset::kBeams).options.num_beams, 3);
 }
 
+TEST(SamplerTest, ATemperatureOfNextToNothingTakesTheLargest) {
+  SamplingOptions options;
+  options.temperature = 1e-38f;
+  Sampler sampler(options);
+  const std::vector<float> logits = {1.0f, 30.0f, 0.001f, 29.0f};
+  for (int64_t position = 0; position < 20; ++position) {
+    EXPECT_EQ(sampler.Choose(logits, {}, {}, position), 1);
+  }
+}
+
 }  // namespace
 }  // namespace mcv

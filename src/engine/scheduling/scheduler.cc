@@ -119,7 +119,7 @@ void Scheduler::Drive(Hold& hold) {
 // waits, first come first served. The one prompt comes last.
 std::vector<Scheduler::Job*> Scheduler::Admitted(const std::vector<Job*>& jobs) const {
   std::vector<Job*> admitted, prompts;
-  int64_t runs = 1;  // a place for the prompt
+  int64_t runs = 0;
   for (Job* job : jobs) {
     if (job->done) continue;
     if (job->is_reading()) {
@@ -129,7 +129,8 @@ std::vector<Scheduler::Job*> Scheduler::Admitted(const std::vector<Job*>& jobs) 
       admitted.push_back(job);
     }
   }
-  if (!prompts.empty()) admitted.push_back(prompts[next_prompt_ % prompts.size()]);
+  if (!prompts.empty() && runs < kMostSequences)
+    admitted.push_back(prompts[next_prompt_ % prompts.size()]);
   return admitted;
 }
 

@@ -149,6 +149,19 @@ TEST_F(SchedulerTest, BeamsBesideOthers) {
   EXPECT_EQ(model_->most_runs(), 4);
 }
 
+// As many as a step takes: a prompt waits for its place, and nobody for ever.
+TEST_F(SchedulerTest, AsManyBeamsAsAStepTakes) {
+  const auto many = MakeGuest({1, 2, 5}, 3);
+  many->request.generate.sampling.num_beams = kMostSequences;
+  auto answer = std::async(std::launch::async, [&] { return Answer(*many); });
+  const auto other = Answer(*MakeGuest({1, 2, 6}, 2));
+  ASSERT_TRUE(other.ok());
+  EXPECT_EQ(other->ids, std::vector<int32_t>(2, 6));
+  const auto beams = answer.get();
+  ASSERT_TRUE(beams.ok());
+  EXPECT_EQ(beams->ids, std::vector<int32_t>(3, 5));
+}
+
 TEST_F(SchedulerTest, AFaultIsToldToWhomItBelongs) {
   Talker talker(*this, {1, 9});
   const auto guest = MakeGuest(std::vector<int32_t>((1 << 20) + 1, 2), 3);
