@@ -90,16 +90,20 @@ std::array<uint8_t, 32> Sha256::Finish() {
   return digest;
 }
 
-std::string Sha256Hex(std::span<const std::byte> bytes) {
+std::string HexDigits(std::span<const uint8_t> bytes) {
   constexpr char kDigits[] = "0123456789abcdef";
-  Sha256 sha;
-  sha.Update(bytes);
   std::string hex;
-  for (uint8_t byte : sha.Finish()) {
+  for (const uint8_t byte : bytes) {
     hex += kDigits[byte >> 4];
     hex += kDigits[byte & 15];
   }
   return hex;
+}
+
+std::string Sha256Hex(std::span<const std::byte> bytes) {
+  Sha256 sha;
+  sha.Update(bytes);
+  return HexDigits(sha.Finish());
 }
 
 }  // namespace mcv

@@ -25,6 +25,9 @@ class Sha256 {
   uint64_t num_bytes_ = 0;
 };
 
+// Two lower-case digits for each byte.
+std::string HexDigits(std::span<const uint8_t> bytes);
+
 // 64 lower-case hexadecimal digits.
 std::string Sha256Hex(std::span<const std::byte> bytes);
 inline std::string Sha256Hex(std::span<const uint8_t> bytes) {

@@ -240,25 +240,22 @@ EncoderId Engine::encoder_id() const {
 }
 
 std::string Engine::model_id() const {
-  constexpr size_t kSampleBytes = 512;
-  Sha256 sha;
-  for (const TensorSpec& spec : files_.tensors()) {
-    const auto data = files_.Find(spec);
-    if (!data.ok()) continue;
-    const std::string head = spec.id + " " + std::string(Traits(data->type).name) + " " +
-                             std::to_string(data->bytes.size());
-    sha.Update(std::as_bytes(std::span(head)));
-    const size_t middle = data->bytes.size() / 2;
-    sha.Update(data->bytes.subspan(middle, std::min(kSampleBytes, data->bytes.size() - middle)));
-  }
-  std::string id = std::string(config_.row().short_name) + " " + Printable(config_.name) +
-                   ", cache " + std::string(Traits(cache_type()).name) + ", ";
-  constexpr char kDigits[] = "0123456789abcdef";
-  for (const uint8_t byte : sha.Finish()) {
-    id += kDigits[byte / 16];
-    id += kDigits[byte % 16];
-  }
-  return id;
+  std::call_once(model_id_once_, [this] {
+    constexpr size_t kSampleBytes = 512;
+    Sha256 sha;
+    for (const TensorSpec& spec : files_.tensors()) {
+      const auto data = files_.Find(spec);
+      if (!data.ok()) continue;
+      const std::string head = spec.id + " " + std::string(Traits(data->type).name) + " " +
+                               std::to_string(data->bytes.size());
+      sha.Update(std::as_bytes(std::span(head)));
+      const size_t middle = data->bytes.size() / 2;
+      sha.Update(data->bytes.subspan(middle, std::min(kSampleBytes, data->bytes.size() - middle)));
+    }
+    model_id_ = std::string(config_.row().short_name) + " " + Printable(config_.name) + ", cache " +
+                std::string(Traits(cache_type()).name) + ", " + HexDigits(sha.Finish());
+  });
+  return model_id_;
 }
 
 // The encoder's half first: it is used first. Files that do not fit into what is free are left to

@@ -127,7 +127,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
   Status Load();
   // Computed when a picture is first looked for.
   EncoderId encoder_id() const;
-  // "2.5 NAME, cache F16, HASH of a sample of every weight": what a saved session belongs to.
+  // "2.5 NAME, cache F16, HASH of a sample of every weight": what a saved session belongs to. Taken
+  // once: it touches a page of every tensor.
   std::string model_id() const;
   // Reads the files into the system's cache beside everything else, when the first session begins.
   void StartReadingAhead() const;
@@ -157,6 +158,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
   mutable std::mutex scheduler_mutex_;
   mutable std::shared_ptr<Scheduler> scheduler_;
   mutable EncoderId encoder_id_ = {};
+  mutable std::once_flag model_id_once_;
+  mutable std::string model_id_;
 };
 
 }  // namespace mcv

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <optional>
 
+#include "base/folder.h"
 #include "base/mapped_file.h"
 #include "family/model_kinds.h"
 #include "formats/gguf/gguf_file.h"
@@ -25,16 +26,6 @@ bool EndsWith(const std::string& name, std::string_view ending) {
 bool Exists(const fs::path& path) {
   std::error_code error;
   return fs::exists(path, error);
-}
-
-std::vector<std::string> EntriesOf(const std::string& folder) {
-  std::vector<std::string> names;
-  std::error_code error;
-  for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
-    names.push_back(it->path().filename().string());
-  }
-  std::sort(names.begin(), names.end());
-  return names;
 }
 
 std::string Listed(const std::vector<std::string>& names) {

@@ -14,12 +14,17 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// A run that has done so many steps, opened again.
+auto TrainedFor(int64_t steps, TrainConfig* config) {
+  config->steps = steps;
+  EXPECT_TRUE(TrainUntilDone(*config).ok());
+  config->resume = true;
+  return Trainer::Create(*config);
+}
+
 TEST_F(TrainerTest, ExportsOpenInTheEnginesReaders) {
   TrainConfig config = ToyConfig("export");
-  config.steps = 2;
-  ASSERT_TRUE(TrainUntilDone(config).ok());
-  config.resume = true;
-  auto trainer = Trainer::Create(config);
+  auto trainer = TrainedFor(2, &config);
   ASSERT_TRUE(trainer.ok()) << trainer.status().ToString();
   ASSERT_EQ(trainer.value()->step(), 2);
   const ExportSource source = SourceOf(*trainer.value(), config);
@@ -57,10 +62,7 @@ TEST_F(TrainerTest, ExportsOpenInTheEnginesReaders) {
 // What was exported can be trained further: from the HF folder, and from the GGUF pair.
 TEST_F(TrainerTest, ExportedWeightsStartAnotherRun) {
   TrainConfig config = ToyConfig("import");
-  config.steps = 2;
-  ASSERT_TRUE(TrainUntilDone(config).ok());
-  config.resume = true;
-  auto trainer = Trainer::Create(config);
+  auto trainer = TrainedFor(2, &config);
   ASSERT_TRUE(trainer.ok()) << trainer.status().ToString();
   ASSERT_EQ(trainer.value()->step(), 2);
   const ExportSource source = SourceOf(*trainer.value(), config);

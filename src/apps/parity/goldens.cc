@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "base/folder.h"
 #include "base/mapped_file.h"
 #include "family/config_gguf.h"
 #include "family/config_hf.h"
@@ -15,17 +16,6 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr size_t kMaxJsonBytes = size_t{256} << 20;
-
-// Names of the entries, sorted.
-std::vector<std::string> Entries(const fs::path& folder) {
-  std::vector<std::string> names;
-  std::error_code error;
-  for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
-    names.push_back(it->path().filename().string());
-  }
-  std::sort(names.begin(), names.end());
-  return names;
-}
 
 std::vector<std::string> SplitAtDots(std::string_view text) {
   std::vector<std::string> parts;
@@ -77,7 +67,7 @@ bool HasQuantisedTensor(const GgufFile& file) {
 
 GgufFolder ListGgufs(const fs::path& folder) {
   GgufFolder list;
-  for (const std::string& name : Entries(folder)) {
+  for (const std::string& name : EntriesOf(folder)) {
     if (!name.ends_with(".gguf")) continue;
     const std::string path = (folder / name).string();
     const auto file = GgufFile::Open(path);
@@ -116,12 +106,12 @@ Result<Goldens> Goldens::Open(const std::string& folder) {
   if (error) return IoError(folder + ": " + error.message());
   Goldens goldens;
   goldens.folder_ = folder;
-  for (const std::string& name : Entries(fs::path(folder) / "models")) {
+  for (const std::string& name : EntriesOf(folder + "/models")) {
     if (fs::is_directory(fs::path(folder) / "models" / name, error)) {
       goldens.models_.push_back(name);
     }
   }
-  for (const std::string& name : Entries(fs::path(folder) / "expected")) {
+  for (const std::string& name : EntriesOf(folder + "/expected")) {
     // "exif" and "peer" are no runs: they have their own meaning.
     if (name == "exif" || name == "peer") continue;
     if (fs::is_directory(fs::path(folder) / "expected" / name, error)) goldens.AddRun(name);
@@ -194,7 +184,7 @@ void Goldens::AddSources(const std::string& quantised, Run* run) {
 
 void Goldens::AddCases(const std::string& folder, const std::vector<std::string>& suffixes,
                        Run* run) {
-  for (const std::string& file : Entries(folder)) {
+  for (const std::string& file : EntriesOf(folder)) {
     if (!file.ends_with(".json")) continue;
     const std::string path = (fs::path(folder) / file).string();
     if (file == "tensors.json") {

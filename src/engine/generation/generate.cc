@@ -96,18 +96,4 @@ std::unique_ptr<Generation> MakeGeneration(TextModel& model, TextSequence& seque
   return std::make_unique<OneByOne>(model, sequence, options);
 }
 
-Result<Generated> Generate(TextModel& model, TextSequence& sequence, MatView logits,
-                           const GenerateOptions& options) {
-  const auto generation = MakeGeneration(model, sequence, options);
-  std::vector<float> own(static_cast<size_t>(generation->rows() * model.vocab()));
-  const MatView rows(own.data(), generation->rows(), model.vocab());
-  bool goes_on = generation->Take(logits);
-  while (goes_on) {
-    TraceScope scope(options.trace, Zone::kDecode);
-    MCV_RETURN_IF_ERROR(model.Step(generation->Runs(), {}, rows));
-    goes_on = generation->Take(rows);
-  }
-  return generation->Finish();
-}
-
 }  // namespace mcv

@@ -67,10 +67,6 @@ class Generation {
 std::unique_ptr<Generation> MakeGeneration(TextModel& model, TextSequence& sequence,
                                            const GenerateOptions& options);
 
-// The plain loop for one answer: `logits` [1, V] are those of the prompt's last position.
-Result<Generated> Generate(TextModel& model, TextSequence& sequence, MatView logits,
-                           const GenerateOptions& options);
-
 // Of MakeGeneration, for beams > 1.
 std::unique_ptr<Generation> MakeBeamSearch(TextModel& model, TextSequence& sequence,
                                            const GenerateOptions& options);

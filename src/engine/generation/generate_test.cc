@@ -29,6 +29,20 @@ std::vector<float> Odds(const std::vector<int32_t>& history) {
   return logits;
 }
 
+// The plain loop for one answer: `logits` [1, V] are those of the prompt's last position.
+Result<Generated> Generate(TextModel& model, TextSequence& sequence, MatView logits,
+                           const GenerateOptions& options) {
+  const auto generation = MakeGeneration(model, sequence, options);
+  std::vector<float> own(static_cast<size_t>(generation->rows() * model.vocab()));
+  const MatView rows(own.data(), generation->rows(), model.vocab());
+  bool goes_on = generation->Take(logits);
+  while (goes_on) {
+    MCV_RETURN_IF_ERROR(model.Step(generation->Runs(), {}, rows));
+    goes_on = generation->Take(rows);
+  }
+  return generation->Finish();
+}
+
 struct Search {
   float penalty = 1.0f;
   float length_penalty = 1.0f;

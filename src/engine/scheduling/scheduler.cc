@@ -39,23 +39,6 @@ struct Scheduler::Hold {
   std::unique_ptr<StageScope> scope;
 };
 
-namespace {
-
-// The part of the pictures that lies in [first, first + count), counted from `first`.
-void ImagesInside(std::span<const ImageRows> images, int64_t first, int64_t count,
-                  std::vector<ImageRows>* inside) {
-  inside->clear();
-  for (const ImageRows& image : images) {
-    const int64_t begin = std::max(image.begin, first);
-    const int64_t end = std::min(image.end, first + count);
-    if (begin >= end) continue;
-    inside->push_back(
-        {begin - first, end - first, image.rows.Rows(begin - image.begin, end - begin)});
-  }
-}
-
-}  // namespace
-
 Scheduler::Scheduler(ComputeParts parts) : parts_(std::move(parts)) {
   MCV_CHECK(parts_.text != nullptr);
 }

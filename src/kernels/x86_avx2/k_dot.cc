@@ -26,6 +26,7 @@ MCV_REGION_BEGIN("avx2,fma,f16c,bmi,bmi2")
 #include "kernels/generic/int8_token-inl.h"
 #include "kernels/generic/rows_apart-inl.h"
 #include "kernels/x86_avx2/k_unpack-inl.h"
+#include "kernels/x86_avx2/tiles-inl.h"
 #include "kernels/x86_avx2/k_interleaved-inl.h"
 // clang-format on
 

@@ -1,5 +1,5 @@
 // Several tokens times rows of Q4_K, Q5_K or Q6_K: sixteen rows at a time, a lane each. Include
-// inside the AVX2 region, after vec.h, int8_token-inl.h and k_unpack-inl.h.
+// inside the AVX2 region, after vec.h, int8_token-inl.h, k_unpack-inl.h and tiles-inl.h.
 //
 // A super-block of the sixteen rows is interleaved and taken apart in the first-level cache. Then
 // vpmaddubsw multiplies a word of every row with a word of a token in all lanes; some of its sums
@@ -10,7 +10,6 @@
 namespace mcv::x86_avx2 {
 namespace {
 
-constexpr int kTileRows = 16;
 constexpr int kSuperWords = 64;
 constexpr int kAtOnce = 2;  // tokens: their sums stay in registers
 
@@ -22,34 +21,9 @@ struct FloatPair {
   __m256 v[2];
 };
 
-// Where sixteen rows' super-blocks begin.
-struct TileBlock {
-  const std::byte* rows;
-  int64_t stride;
-};
-
-MCV_INLINE __m256i TwoQuads(const std::byte* low, const std::byte* high) {
-  return _mm256_inserti128_si256(_mm256_castsi128_si256(LoadHalfBytes(low)), LoadHalfBytes(high),
-                                 1);
-}
-
 // out[i] = word i of the 16 bytes at `at`, of eight rows.
 MCV_INLINE void InterleaveQuad(const TileBlock& block, int half, int64_t at, __m256i (&out)[4]) {
-  const int64_t stride = block.stride;
-  const std::byte* rows = block.rows + at + 8 * half * stride;
-  const std::byte* next = rows + 4 * stride;
-  asm("" : "+r"(rows), "+r"(next));  // GCC 12 keeps every row's address otherwise, in memory
-  __m256i a[4];
-  MCV_UNROLL
-  for (int i = 0; i < 4; ++i) a[i] = TwoQuads(rows + i * stride, next + i * stride);
-  const __m256i low01 = _mm256_unpacklo_epi32(a[0], a[1]);
-  const __m256i high01 = _mm256_unpackhi_epi32(a[0], a[1]);
-  const __m256i low23 = _mm256_unpacklo_epi32(a[2], a[3]);
-  const __m256i high23 = _mm256_unpackhi_epi32(a[2], a[3]);
-  out[0] = _mm256_unpacklo_epi64(low01, low23);
-  out[1] = _mm256_unpackhi_epi64(low01, low23);
-  out[2] = _mm256_unpacklo_epi64(high01, high23);
-  out[3] = _mm256_unpackhi_epi64(high01, high23);
+  InterleaveEight(block.rows + at + 8 * half * block.stride, block.stride, out);
 }
 
 // Bytes a and b of every lane as its 16-bit words.
@@ -347,17 +321,9 @@ void MultiplyTile(const DotKernel::Args& args, int64_t row, int64_t first_token,
   }
 }
 
-// At least sixteen rows. The last sixteen may overlap those before, which get the same results
-// again.
 template <DType kType>
 void RunTiles(const DotKernel::Args& args) {
-  for (int64_t first = 0; first < args.rows; first += kTileRows) {
-    const int64_t row = first + kTileRows <= args.rows ? first : args.rows - kTileRows;
-    for (int64_t t = 0; t < args.num_tokens; t += TileSums::kTokens) {
-      const int64_t left = args.num_tokens - t;
-      MultiplyTile<kType>(args, row, t, left < TileSums::kTokens ? left : TileSums::kTokens);
-    }
-  }
+  RunTilesWith<MultiplyTile<kType>, TileSums::kTokens>(args);
 }
 
 }  // namespace

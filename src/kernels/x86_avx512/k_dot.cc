@@ -34,6 +34,7 @@ MCV_REGION_BEGIN("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx2,fma,f16c,bm
 #include "kernels/generic/int8_token-inl.h"
 #include "kernels/generic/rows_apart-inl.h"
 #include "kernels/x86_avx512/k_unpack-inl.h"
+#include "kernels/x86_avx2/tiles-inl.h"
 #include "kernels/x86_avx512/k_interleaved-inl.h"
 // clang-format on
 

@@ -1,5 +1,5 @@
 // Several tokens times rows of Q4_K, Q5_K or Q6_K: sixteen rows at a time, a lane each. Include
-// inside a region, after vec.h, int8_token-inl.h and k_unpack-inl.h.
+// inside a region, after vec.h, int8_token-inl.h, k_unpack-inl.h and x86_avx2/tiles-inl.h.
 //
 // A quarter of the sixteen rows' super-block at a time is interleaved and taken apart into 16
 // registers, and every token goes through these: vpdpbusd with a word of the token in all lanes, so
@@ -10,45 +10,15 @@
 namespace mcv::x86_avx512 {
 namespace {
 
-constexpr int kTileRows = 16;
 constexpr int kQuarters = 4;
 constexpr int kWeights = 16;  // words of a quarter
 constexpr int kAtOnce = 2;    // tokens, so that their chains of sums hide each other's latency
 
-// Where sixteen rows' super-blocks begin.
-struct TileBlock {
-  const std::byte* rows;
-  int64_t stride;
-};
-
-MCV_INLINE __m256i TwoQuads(const std::byte* low, const std::byte* high) {
-  return _mm256_inserti128_si256(
-      _mm256_castsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(low))),
-      _mm_loadu_si128(reinterpret_cast<const __m128i*>(high)), 1);
-}
-
-// out[i] = word i of 16 bytes, of eight rows.
-MCV_INLINE void InterleaveHalf(const std::byte* rows, int64_t stride, __m256i (&out)[4]) {
-  const std::byte* next = rows + 4 * stride;
-  asm("" : "+r"(rows), "+r"(next));  // GCC 12 keeps every row's address otherwise, in memory
-  __m256i a[4];
-  MCV_UNROLL
-  for (int i = 0; i < 4; ++i) a[i] = TwoQuads(rows + i * stride, next + i * stride);
-  const __m256i low01 = _mm256_unpacklo_epi32(a[0], a[1]);
-  const __m256i high01 = _mm256_unpackhi_epi32(a[0], a[1]);
-  const __m256i low23 = _mm256_unpacklo_epi32(a[2], a[3]);
-  const __m256i high23 = _mm256_unpackhi_epi32(a[2], a[3]);
-  out[0] = _mm256_unpacklo_epi64(low01, low23);
-  out[1] = _mm256_unpackhi_epi64(low01, low23);
-  out[2] = _mm256_unpacklo_epi64(high01, high23);
-  out[3] = _mm256_unpackhi_epi64(high01, high23);
-}
-
 // out[i] = word i of the 16 bytes at `at` of each row.
 MCV_INLINE void InterleaveQuad(const TileBlock& block, int64_t at, __m512i* out) {
   __m256i low[4], high[4];
-  InterleaveHalf(block.rows + at, block.stride, low);
-  InterleaveHalf(block.rows + at + 8 * block.stride, block.stride, high);
+  InterleaveEight(block.rows + at, block.stride, low);
+  InterleaveEight(block.rows + at + 8 * block.stride, block.stride, high);
   MCV_UNROLL
   for (int i = 0; i < 4; ++i) {
     out[i] = _mm512_inserti64x4(_mm512_castsi256_si512(low[i]), high[i], 1);
@@ -343,17 +313,9 @@ void MultiplyTile(const DotKernel::Args& args, int64_t row, int64_t first_token,
   }
 }
 
-// At least sixteen rows. The last sixteen may overlap those before, which get the same results
-// again.
 template <DType kType>
 void RunTiles(const DotKernel::Args& args) {
-  for (int64_t first = 0; first < args.rows; first += kTileRows) {
-    const int64_t row = first + kTileRows <= args.rows ? first : args.rows - kTileRows;
-    for (int64_t t = 0; t < args.num_tokens; t += TileSums::kTokens) {
-      const int64_t left = args.num_tokens - t;
-      MultiplyTile<kType>(args, row, t, left < TileSums::kTokens ? left : TileSums::kTokens);
-    }
-  }
+  RunTilesWith<MultiplyTile<kType>, TileSums::kTokens>(args);
 }
 
 }  // namespace

@@ -81,9 +81,7 @@ Status Decoder::Admit(std::span<const TextRun> runs) {
     MCV_CHECK(runs[i].rows() > 0 && (i == 0 || runs[i].rows() >= runs[i - 1].rows()));
     const int64_t held = runs[i].sequence->length();
     if (runs[i].rows() > options_.capacity - held) {
-      return ContextFull("the context holds " + std::to_string(options_.capacity) + " positions, " +
-                         std::to_string(held) + " are in use and " +
-                         std::to_string(runs[i].rows()) + " more were asked for");
+      return NoRoom(options_.capacity, held, runs[i].rows());
     }
   }
   for (const TextRun& run : runs) MCV_RETURN_IF_ERROR(SequenceOf(run).Grow(run.rows()));

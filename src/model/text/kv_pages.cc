@@ -10,6 +10,20 @@ namespace {
 
 int64_t BlocksFor(int64_t positions) { return (positions + kKvBlock - 1) / kKvBlock; }
 
+// Empty if the system refuses.
+std::shared_ptr<UntouchedMemory> NewBlock(const KvLayout& layout) {
+  return std::make_shared<UntouchedMemory>(
+      UntouchedMemory::Take(layout.block_bytes(), PageSize::kSmall));
+}
+
+template <typename Byte>
+KvViewT<Byte> ViewOf(const KvLayout& layout, Byte* const* blocks, int layer, KvPart part) {
+  KvViewT<Byte> view{layout.type, nullptr, layout.row_bytes, layout.head_bytes()};
+  view.blocks = blocks;
+  view.offset = layout.OffsetOf(layer, part);
+  return view;
+}
+
 }  // namespace
 
 Status CheckCacheType(const TextConfig& config, DType type) {
@@ -62,8 +76,7 @@ Status KvSequence::Grow(int64_t count) {
     MCV_RETURN_IF_ERROR(CopyLastBlock());
   }
   while (blocks_.size() < needed) {
-    auto block = std::make_shared<UntouchedMemory>(
-        UntouchedMemory::Take(layout_.block_bytes(), PageSize::kSmall));
+    auto block = NewBlock(layout_);
     if (block->empty()) {
       Rewind(Mark());
       return ResourceExhausted("no memory for " + std::to_string(count) + " more positions (" +
@@ -79,8 +92,7 @@ Status KvSequence::Grow(int64_t count) {
 // Only the rows that are stored: the rest of the copy stays untouched.
 Status KvSequence::CopyLastBlock() {
   const auto last = static_cast<size_t>(length_ / kKvBlock);
-  auto copy = std::make_shared<UntouchedMemory>(
-      UntouchedMemory::Take(layout_.block_bytes(), PageSize::kSmall));
+  auto copy = NewBlock(layout_);
   if (copy->empty()) {
     return ResourceExhausted("no memory to continue a shared sequence (" +
                              std::to_string(layout_.block_bytes()) + " bytes); ask for fewer");
@@ -140,17 +152,11 @@ void KvSequence::Advance(int64_t count) {
 }
 
 KvView KvSequence::View(int layer, KvPart part) const {
-  KvView view{layout_.type, nullptr, layout_.row_bytes, layout_.head_bytes()};
-  view.blocks = addresses_.data();
-  view.offset = layout_.OffsetOf(layer, part);
-  return view;
+  return ViewOf<const std::byte>(layout_, addresses_.data(), layer, part);
 }
 
 MutableKvView KvSequence::Mutable(int layer, KvPart part) {
-  MutableKvView view{layout_.type, nullptr, layout_.row_bytes, layout_.head_bytes()};
-  view.blocks = addresses_.data();
-  view.offset = layout_.OffsetOf(layer, part);
-  return view;
+  return ViewOf<std::byte>(layout_, addresses_.data(), layer, part);
 }
 
 }  // namespace mcv

@@ -98,6 +98,13 @@ class TextModel {
                       MatView logits) = 0;
 };
 
+// The part of the pictures that lies in [first, first + count) of an input, counted from `first`:
+// for whoever reads a prompt piece by piece.
+void ImagesInside(std::span<const ImageRows> images, int64_t first, int64_t count,
+                  std::vector<ImageRows>* inside);
+// ContextFull with the three numbers.
+Status NoRoom(int64_t capacity, int64_t held, int64_t wanted);
+
 struct AppendOptions {
   LogitsWanted logits = LogitsWanted::kLast;
   const std::atomic<bool>* cancel = nullptr;  // looked at between layers
